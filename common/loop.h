@@ -1,0 +1,93 @@
+#ifndef LOOP_H
+#define LOOP_H
+
+#include <sys/types.h>
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "timer.h"
+
+/*
+ * The poll(2) loop of every process.  The first slots have names (SLOT_PARENT,
+ * SLOT_LOGGER and so on in each process), the rest are taken as they come.
+ * A descriptor that was quiet for LOOP_QUIET_MS and waits for input only is
+ * parked in one kernel queue (epoll, kqueue), which is itself one descriptor
+ * of the poll set: ten thousand idle sessions then cost a pass nothing.
+ *
+ * One pass: wait; call the function of every descriptor that is ready; run
+ * the timers; call the process's own `after` function (its parse and send
+ * phases, PERFORMANCE of the design).
+ */
+#define LOOP_QUIET_MS	100
+
+struct loop_fd;
+typedef void loop_fn(struct loop_fd *, short revents, void *arg);
+
+struct loop_fd {
+	int		 fd;		/* -1: not in the loop */
+	short		 events;	/* POLLIN, POLLOUT, or 0 */
+	uint8_t		 is_parked;	/* in the kernel queue */
+	int32_t		 slot;		/* in the poll set, -1: none */
+	uint32_t	 quiet_since;	/* low 32 bits of ms */
+	loop_fn		*fn;
+	void		*arg;		/* borrowed */
+};
+
+struct loop {
+	struct pollfd	 *set;
+	struct loop_fd	**owner;	/* of each slot; NULL: free */
+	size_t		  used;
+	size_t		  size;
+	int		  park_fd;	/* -1: no parking on this system */
+	size_t		  nparked;
+	int64_t		  now_ms;	/* monotonic, read once a pass */
+	int64_t		  next_park_ms;
+	struct timer_heap timers;
+	int		  is_stopping;
+	void		(*after)(void *, int64_t now_ms);
+	void		 *after_arg;
+};
+
+/*
+ * Make the loop.  With `park` the kernel queue is opened at once, before the
+ * sandbox closes that door; without it every descriptor is polled.
+ *   returns   0, or -1 with errno
+ */
+int	loop_init(struct loop *, int park);
+void	loop_clear(struct loop *);
+
+/* Prepare the storage of a descriptor that is in no loop. */
+void	loop_fd_init(struct loop_fd *);
+
+/*
+ * Take a descriptor into the loop.  The struct is borrowed and must stay in
+ * place until loop_del(); the descriptor stays the caller's.
+ *   returns   0, or -1 without memory
+ */
+int	loop_add(struct loop *, struct loop_fd *, int fd, short events,
+	    loop_fn *, void *arg);
+
+/*
+ * Change what is waited for.  POLLHUP and POLLERR are always reported, save
+ * where events is 0: then the descriptor is not polled at all (a peer that
+ * hung up while we may not read would otherwise spin the loop).
+ */
+void	loop_set(struct loop *, struct loop_fd *, short events);
+
+/*
+ * Take it out; always before close(2): a kernel queue knows the open file,
+ * not the number, and another process may hold a copy of it.
+ */
+void	loop_del(struct loop *, struct loop_fd *);
+
+/*
+ * One pass, or passes until loop_stop().
+ *   returns   0, or -1 with errno when poll(2) failed for good
+ */
+int	loop_once(struct loop *);
+int	loop_run(struct loop *);
+void	loop_stop(struct loop *);
+
+#endif

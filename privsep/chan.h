@@ -1,0 +1,112 @@
+#ifndef CHAN_H
+#define CHAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/loop.h"
+#include "msg.h"
+#include "msg_table.h"
+
+/*
+ * One end of a SOCK_SEQPACKET pair between two processes.  Who sent a message
+ * is known by the descriptor that it came from.  What comes is checked by the
+ * message table before a handler sees it; what goes out waits in a bounded
+ * queue when the peer is slow, and nobody ever blocks.
+ */
+#define CHAN_QUEUE_MAX	256	/* messages waiting */
+#define CHAN_SOCKBUF	(128 * 1024)
+#define CHAN_BATCH	32	/* messages handled a wake-up, then the others */
+
+struct chan;
+
+/*
+ * A message has come and the table allows it.  Descriptors that the handler
+ * does not take (msg_take_fd) are closed when it returns.
+ */
+typedef void chan_msg_fn(struct chan *, struct msg *, void *arg);
+
+/*
+ * The channel is over; it is closed already, and the handler may free its
+ * owner.  reason: "closed" (the peer's end), "violation: ..." or an errno's
+ * text.  Called at most once.
+ */
+typedef void chan_end_fn(struct chan *, const char *reason, void *arg);
+
+struct chan_out {
+	uint8_t		*data;		/* the packet */
+	uint16_t	 len;
+	uint8_t		 nfds;
+	uint8_t		 close_fds;	/* close them once they are sent */
+	int		 fd[MSG_FDS_MAX];
+};
+
+struct chan {
+	struct loop	*loop;
+	struct loop_fd	 lfd;
+	int		 fd;		/* -1: closed */
+	enum proc_role	 self;
+	enum proc_role	 peer;
+	uint32_t	 instance;	/* of the peer */
+	enum chan_state	 state;
+	struct chan_out	*queue;		/* ring of CHAN_QUEUE_MAX, on need */
+	size_t		 queue_head;
+	size_t		 queue_used;
+	struct timer	 retry;		/* ENOBUFS, ETOOMANYREFS, EMFILE */
+	int64_t		 full_since_ms;	/* 0: not full */
+	int64_t		 heard_ms;	/* last message of the peer */
+	uint64_t	 ndropped;	/* chan_send_lossy() that found no room */
+	chan_msg_fn	*on_msg;
+	chan_end_fn	*on_end;
+	void		*arg;
+};
+
+/*
+ * Make a pair with the buffer sizes that the design asks for (checked), both
+ * ends close-on-exec and non-blocking.  0, or -1 with errno.
+ */
+int	chan_pair(int fd[2]);
+
+/* Take over one end; the descriptor is the channel's from now on. */
+int	chan_open(struct chan *, struct loop *, int fd, enum proc_role self,
+	    enum proc_role peer, uint32_t instance, chan_msg_fn *,
+	    chan_end_fn *, void *arg);
+/* Close it and drop what waits, with the descriptors in it.  No callback. */
+void	chan_close(struct chan *);
+int	chan_is_open(const struct chan *);
+
+/* Forward only; a step back is a broken invariant (fatalx). */
+void	chan_set_state(struct chan *, enum chan_state);
+
+/*
+ * Send, or queue in order behind what waits.  The writer must be finished.
+ *   fds        borrowed; with close_fds they are the channel's, and closed
+ *              when sent, also on failure
+ *   returns    0; -1 with ENOBUFS when the queue is full, EPIPE when closed,
+ *              EINVAL when the table does not allow it (our own mistake)
+ */
+int	chan_send(struct chan *, struct msg_writer *, const int *fds,
+	    size_t nfds, int close_fds);
+
+/* For records that may be lost: never queued, counted in ndropped instead. */
+int	chan_send_lossy(struct chan *, struct msg_writer *);
+
+/* Nothing waits to be sent. */
+int	chan_is_idle(const struct chan *);
+
+/*
+ * Blocking use, for a child's set-up only: wait for one message, checked by
+ * the table.  fatalx() on an end, a violation or after timeout_ms: the sender
+ * is the parent.  `room` has MSG_MAX octets; *m points into it.
+ */
+void	chan_wait(struct chan *, struct msg *m, uint8_t *room, int timeout_ms);
+
+/*
+ * The peer broke the rules in the content of a message: logged with both
+ * roles, the type and the reason; the channel is closed and on_end runs when
+ * the current handler has returned.  From a more privileged peer (the parent)
+ * it is fatalx().
+ */
+void	chan_violation(struct chan *, uint16_t type, const char *reason);
+
+#endif

@@ -1,0 +1,1 @@
+"""The real mail servers that the system tests put at either end."""

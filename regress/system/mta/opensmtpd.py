@@ -1,0 +1,39 @@
+"""OpenSMTPD 6.8.0p2 (Debian 12).
+
+Delivery by mail.maildir into one maildir, one file for each recipient.  In
+front of the message it puts Return-Path, Delivered-To and Received.
+It offers neither PIPELINING nor CHUNKING, answers pipelined commands with 500
+and a close, and takes lines that end in LF alone: a lenient destination.
+"""
+
+from mta.base import Mta
+
+
+class OpenSMTPD(Mta):
+    name = "opensmtpd"
+    adds = ("Return-Path", "Delivered-To", "Received")
+    accepted = r" smtp message msgid="
+
+    CONFIG = """
+table boxes {{ "@" = "box" }}
+smtp max-message-size {max_size}
+{listen}
+{extra}
+action "save" maildir "/srv/mail" virtual <boxes>
+match from any for domain "{domain}" action "save"
+"""
+
+    def files(self):
+        listen = "\n".join("listen on %s port %d hostname %s"
+                           % (a, self.port, self.hostname)
+                           for a in self.addresses)
+        return {
+            "/etc/smtpd.conf": self.CONFIG.format(
+                domain=self.domain, listen=listen, extra=self.extra,
+                max_size=self.max_size),
+        }
+
+    def command(self):
+        return ("mkdir -p /var/lib/opensmtpd/empty /var/spool/smtpd\n"
+                "chmod 711 /var/spool/smtpd\n"
+                "exec /usr/sbin/smtpd -dv\n")

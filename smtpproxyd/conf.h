@@ -1,0 +1,201 @@
+#ifndef CONF_H
+#define CONF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/addr.h"
+
+/*
+ * The checked configuration.  The parser calls conf_set_*() and conf_add_*();
+ * each checks its value and says what was wrong and what was expected.  The
+ * parent keeps the whole, workers get what concerns sessions (conf_wire.h).
+ */
+#define CONF_NAME_MAX	64		/* relay, table; with NUL */
+#define CONF_HOST_MAX	256		/* host name; with NUL */
+#define CONF_VERB_MAX	16		/* pass-verb; with NUL */
+#define CONF_MECH_MAX	21		/* RFC 4422 3.1: 20 octets; with NUL */
+#define CONF_WORKERS_MAX 64
+#define CONF_LIST_MAX	32		/* pass-verbs, mechanisms of a relay */
+#define CONF_CHOICES_MAX 256		/* destinations of a relay, resolved */
+#define CONF_PATH_MAX	256
+
+/* RFC 5321 4.5.3.2; what each one means stands in smtpproxyd.conf(5). */
+enum conf_stage {
+	STAGE_CONNECT = 0,		/* 30 s */
+	STAGE_GREETING,			/* 300 s */
+	STAGE_HELO,			/* 300 s */
+	STAGE_MAIL,			/* 300 s */
+	STAGE_RCPT,			/* 300 s */
+	STAGE_DATA,			/* 120 s */
+	STAGE_BLOCK,			/* 180 s */
+	STAGE_DOT,			/* 900 s */
+	STAGE_COMMAND,			/* 300 s, client idle */
+	STAGE_MESSAGE,			/* 0: no limit; total */
+	STAGE_SESSION,			/* 0: no limit; total */
+	STAGES
+};
+
+/*
+ * Limits, global or of one relay; 0 is no limit.  A relay that does not set
+ * one has the global value (conf_finish() copies it), except for the two
+ * counts of sessions: the global ones count all relays together, a relay's
+ * own count its sessions only, and both hold.
+ */
+struct conf_limits {
+	uint32_t	max_sessions;
+	uint32_t	max_sessions_per_client;
+	uint32_t	max_recipients;		/* a message */
+	uint32_t	max_errors;		/* a session */
+	uint64_t	max_message_size;	/* octets */
+	int64_t		timeout_ms[STAGES];
+	uint32_t	is_set;			/* LIMIT_* bits, parser only */
+};
+
+enum conf_limit {
+	LIMIT_SESSIONS = 0,
+	LIMIT_SESSIONS_PER_CLIENT,
+	LIMIT_RECIPIENTS,
+	LIMIT_ERRORS,
+	LIMIT_MESSAGE_SIZE,
+	LIMIT_TIMEOUT			/* + enum conf_stage */
+};
+
+enum conf_pregreet {
+	PREGREET_REJECT = 0,
+	PREGREET_ALLOW
+};
+
+/* Where something stood in the configuration. */
+struct conf_place {
+	const char	*file;		/* borrowed from the conf's own list */
+	int		 line;
+};
+
+struct conf_listener {
+	struct addr		 addr;
+	struct conf_place	 place;
+	struct conf_listener	*next;
+};
+
+/*
+ * A destination as written: an address, a name still to be resolved, or all
+ * of a table.  conf_finish() makes choices of them.
+ */
+struct conf_destination {
+	char			 host[CONF_HOST_MAX];	/* or table name */
+	int			 is_table;
+	uint16_t		 port;
+	struct conf_place	 place;
+	struct conf_destination	*next;
+};
+
+/* One address to try; the order is that of the configuration. */
+struct conf_choice {
+	struct addr	addr;
+	char		host[CONF_HOST_MAX];	/* as written, for the log */
+};
+
+struct conf_relay {
+	char			 name[CONF_NAME_MAX];
+	uint32_t		 number;	/* in this generation */
+	struct conf_place	 place;
+	struct conf_listener	*listeners;
+	struct conf_destination	*destinations;
+	struct conf_choice	*choices;	/* array */
+	size_t			 nchoices;
+	struct conf_limits	 limits;
+	enum conf_pregreet	 pregreet;
+	int			 has_pregreet;	/* parser only */
+	char			 pass_verbs[CONF_LIST_MAX][CONF_VERB_MAX];
+	size_t			 npass_verbs;
+	/* Mechanisms that may be offered; none: the built-in list. */
+	char			 auth_mechs[CONF_LIST_MAX][CONF_MECH_MAX];
+	size_t			 nauth_mechs;
+	struct conf_relay	*next;
+};
+
+struct conf_table_entry {
+	char			 text[CONF_HOST_MAX]; /* address, block, name */
+	struct conf_place	 place;
+	struct conf_table_entry	*next;
+};
+
+struct conf_table {
+	char			 name[CONF_NAME_MAX];
+	struct conf_place	 place;
+	struct conf_table_entry	*entries;
+	struct conf_table	*next;
+};
+
+struct conf {
+	uint32_t		 generation;
+	uint32_t		 nworkers;	/* default: number of CPUs */
+	char			 user[CONF_NAME_MAX];	/* "_smtpproxyd" */
+	char			 chroot[CONF_PATH_MAX];	/* "/var/empty" */
+	char			 hostname[CONF_HOST_MAX]; /* gethostname(3) */
+	struct conf_limits	 limits;
+	struct conf_table	*tables;
+	struct conf_relay	*relays;	/* in the order of the file */
+	uint32_t		 nrelays;
+	struct conf_file	*files;		/* names that places point to */
+};
+
+/* All defaults, no relay.  NULL without memory. */
+struct conf	*conf_new(void);
+void		 conf_free(struct conf *);
+
+/*
+ * Setters, for the parser.  0; or -1 with what was wrong and what was expected
+ * in `why` (size octets): the caller puts file and line in front and goes on,
+ * so that all errors of a file come in one go.
+ */
+struct conf_why {
+	char	text[512];
+};
+
+const char *conf_file_name(struct conf *, const char *);   /* lasting copy */
+int	conf_set_workers(struct conf *, int64_t, struct conf_why *);
+int	conf_set_user(struct conf *, const char *, struct conf_why *);
+int	conf_set_chroot(struct conf *, const char *, struct conf_why *);
+int	conf_set_hostname(struct conf *, const char *, struct conf_why *);
+int	conf_set_limit(struct conf_limits *, enum conf_limit, int64_t,
+	    struct conf_why *);
+int	conf_set_timeout(struct conf_limits *, const char *stage, int64_t
+	    seconds, struct conf_why *);
+struct conf_table *conf_add_table(struct conf *, const char *name,
+	    struct conf_place, struct conf_why *);
+int	conf_add_table_entry(struct conf_table *, const char *,
+	    struct conf_place, struct conf_why *);
+struct conf_relay *conf_add_relay(struct conf *, const char *name,
+	    struct conf_place, struct conf_why *);
+int	conf_add_listener(struct conf *, struct conf_relay *, const char *host,
+	    int64_t port, struct conf_place, struct conf_why *);
+int	conf_add_destination(struct conf_relay *, const char *host,
+	    int is_table, int64_t port, struct conf_place, struct conf_why *);
+int	conf_set_pregreet(struct conf_relay *, enum conf_pregreet,
+	    struct conf_why *);
+int	conf_add_pass_verb(struct conf_relay *, const char *,
+	    struct conf_why *);
+int	conf_add_auth_mech(struct conf_relay *, const char *,
+	    struct conf_why *);
+
+/*
+ * After the file is read: fill in defaults, check what spans lines (a relay
+ * without listener or destination, a table that is not there or is empty, the
+ * same listener twice, a host name in a table of blocks), and make the
+ * choices.  Names are looked up through `resolve` (the resolver child; NULL:
+ * numeric only), which gives 0 with up to *n addresses, or -1 with why.
+ *   returns   number of errors, each said through `say`
+ */
+typedef int conf_resolve_fn(void *, const char *host, struct addr *, size_t *n,
+	    struct conf_why *);
+typedef void conf_say_fn(void *, const struct conf_place *, const char *);
+int	conf_finish(struct conf *, conf_resolve_fn *, void *, conf_say_fn *,
+	    void *);
+
+/* Relay by its number in this generation, or NULL. */
+const struct conf_relay	*conf_relay_by_number(const struct conf *, uint32_t);
+const char		*conf_stage_name(enum conf_stage);
+
+#endif

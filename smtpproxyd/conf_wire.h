@@ -1,0 +1,33 @@
+#ifndef CONF_WIRE_H
+#define CONF_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf.h"
+
+/*
+ * The configuration as workers receive it: CONF_BEGIN, numbered records of at
+ * most 4 KiB, CONF_END (DECISIONS, configuration snapshot).  Only what
+ * concerns sessions: host name, relays with their limits, lists and choices;
+ * neither user, chroot nor tables.  Layer 2b: this file may include common/
+ * only, so it writes and reads octets; who frames them is messages.c's user.
+ */
+
+/*
+ * Write the snapshot, one call of `put` for each record, in order.
+ *   returns   the number of records, or -1 when put() gave -1 or a record
+ *             does not fit
+ */
+typedef int conf_put_fn(void *, const uint8_t *, size_t);
+int64_t	conf_wire_write(const struct conf *, conf_put_fn *, void *);
+
+/*
+ * Take one record into a conf made with conf_new(): records in order, else
+ * -1.  conf_wire_check() after the last: 0, or -1 when something is missing
+ * or double.
+ */
+int	conf_wire_read(struct conf *, const uint8_t *, size_t);
+int	conf_wire_check(const struct conf *);
+
+#endif
