@@ -1,0 +1,202 @@
+# smtpproxyd: one Makefile for GNU make (4 and later) and for BSD make.
+#
+# There are no conditionals and no pattern rules here: what differs between
+# systems is a variable with the system's name at its end.  CFLAGS, CPPFLAGS,
+# LDFLAGS and LDLIBS are yours; ours have other names and are put before them.
+
+OS		!= uname -s
+
+PREFIX		?= /usr/local
+SYSCONFDIR	?= /etc
+DESTDIR		?=
+CFLAGS		?= -O2 -g
+SECONDS		?= 60
+
+# Where it differs.
+PORT_Linux	!= ls common/port/linux*.c 2>/dev/null || :
+PORT_OpenBSD	= common/port/openbsd.c
+PORT_FreeBSD	= common/port/other.c
+PORT_NetBSD	= common/port/other.c
+PORT_DragonFly	= common/port/other.c
+PORT_Darwin	= common/port/other.c
+PKG_Linux	= libbsd-overlay libseccomp libcap-ng
+DEFS_Linux	= -D_GNU_SOURCE
+HASH_Linux	= sha256sum
+HASH_OpenBSD	= sha256
+HASH_FreeBSD	= sha256
+HASH_NetBSD	= sha256
+MAN_Linux	= ${PREFIX}/share/man
+MAN_OpenBSD	= ${PREFIX}/man
+MAN_FreeBSD	= ${PREFIX}/share/man
+MAN_NetBSD	= ${PREFIX}/man
+SERVICE_Linux	= ${PREFIX}/lib/systemd/system
+SERVICE_OpenBSD	= ${SYSCONFDIR}/rc.d
+
+# Libraries.  Where one is missing the compiler says what to do about it: it
+# is told to include a file that is not there.
+PKG		= ${PKG_${OS}}
+PKG_CFLAGS	!= test -z "${PKG}" || pkg-config --cflags ${PKG} 2>/dev/null \
+		    || echo "-include run-make-deps-first.h"
+PKG_LIBS	!= test -z "${PKG}" || pkg-config --libs ${PKG} 2>/dev/null || :
+CHECK_CFLAGS	!= pkg-config --cflags-only-I check 2>/dev/null || :
+CHECK_LIBS	!= pkg-config --libs check 2>/dev/null || echo -lcheck
+
+# SANDBOX=trace leaves out what a debugger or sanitizer can't live with.  It
+# is for tests only, the version line shows it, and install refuses it.
+SANDBOX		=
+SANDBOX_trace	= -DSANDBOX_TRACE
+
+WERROR		= -Werror
+WARN		= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+		  -Wmissing-prototypes -Wpointer-arith -Wundef ${WERROR}
+# Without optimisation there is no _FORTIFY_SOURCE: make HARDEN= CFLAGS=-O0.
+HARDEN		= -O2 -fstack-protector-strong -U_FORTIFY_SOURCE \
+		  -D_FORTIFY_SOURCE=2 -fPIE
+HARDEN_LD	= -pie -Wl,-z,relro -Wl,-z,now
+CPPFLAGS_ALL	= -std=c11 ${DEFS_${OS}} ${SANDBOX_${SANDBOX}} ${PKG_CFLAGS} \
+		  ${CPPFLAGS}
+COMPILE		= ${CC} ${CPPFLAGS_ALL} ${WARN} ${HARDEN} ${CFLAGS}
+LINK		= ${CC} ${CFLAGS} ${HARDEN_LD} ${LDFLAGS}
+LIBS		= ${PKG_LIBS} ${LDLIBS}
+
+# What there is.  smtpproxyd/main.c has main(); all else is also in LIB, which
+# the tests are linked with.
+HDRS		!= ls common/*.h common/port/*.h privsep/*.h smtpproxyd/*.h \
+		    regress/*/*.h 2>/dev/null | grep -v -e /build_id.h || :
+SRCS_ALL	!= ls common/*.c privsep/*.c smtpproxyd/*.c 2>/dev/null | \
+		    grep -v -e /parse.c -e /main.c || :
+GRAMMAR		!= ls smtpproxyd/*.y 2>/dev/null || :
+SRCS		= ${SRCS_ALL} ${PORT_${OS}} ${GRAMMAR:.y=.c}
+OBJS		= ${SRCS:.c=.o}
+MAIN		= smtpproxyd/main.o
+PROG		= smtpproxyd/smtpproxyd
+LIB		= build/libsmtpproxyd.a
+
+# Programs of regress/: every test_X.c and fuzz_X.c is one; files beside them
+# with other names go into each.
+TESTS		!= ls regress/unit/test_*.c 2>/dev/null || :
+TEST_MORE	!= ls regress/unit/*.c 2>/dev/null | grep -v /test_ || :
+TESTPROGS	= ${TESTS:.c=.test}
+FUZZ		!= ls regress/fuzz/fuzz_*.c 2>/dev/null || :
+FUZZ_MORE	!= ls regress/fuzz/*.c 2>/dev/null | \
+		    grep -v -e /fuzz_ -e /replay.c || :
+REPLAYS		= ${FUZZ:.c=.replay}
+FUZZERS		= ${FUZZ:.c=.fuzz}
+TOOLS_C		!= ls regress/tools/*.c 2>/dev/null || :
+TOOLS		= ${TOOLS_C:.c=}
+TEST_OBJS	= ${TESTS:.c=.o} ${TEST_MORE:.c=.o} ${FUZZ:.c=.o} \
+		  ${FUZZ_MORE:.c=.o} ${TOOLS_C:.c=.o} regress/fuzz/replay.o
+
+# Touched when one of the flags is another than the last time.
+FLAGS		!= sh regress/tools/stamp.sh build/flags \
+		    '${COMPILE} : ${LINK} ${LIBS} : ${YACC}'
+
+.SUFFIXES:
+.SUFFIXES: .c .o .test .replay .fuzz
+
+.c.o:
+	${COMPILE} ${CHECK_CFLAGS} -c -o $@ $<
+.o.test:
+	${LINK} -o $@ $< ${TEST_MORE:.c=.o} ${LIB} ${CHECK_LIBS} ${LIBS}
+.o.replay:
+	${LINK} -o $@ $< regress/fuzz/replay.o ${FUZZ_MORE:.c=.o} ${LIB} \
+	    ${LIBS}
+.o.fuzz:
+	${LINK} -fsanitize=fuzzer -o $@ $< ${FUZZ_MORE:.c=.o} ${LIB} ${LIBS}
+
+all: ${PROG}
+
+${PROG}: ${MAIN} ${LIB}
+	${LINK} -o $@ ${MAIN} ${LIB} ${LIBS}
+
+${LIB}: ${OBJS}
+	@rm -f $@
+	${AR} rc $@ ${OBJS}
+	${RANLIB} $@
+RANLIB		?= ranlib
+
+smtpproxyd/parse.c: smtpproxyd/parse.y
+	${YACC} -o $@ smtpproxyd/parse.y
+
+# Parent and children must be of one build: they compare this hash.
+smtpproxyd/build_id.h: Makefile ${HDRS} ${SRCS_ALL} ${PORT_${OS}} \
+    ${GRAMMAR} smtpproxyd/main.c
+	@{ echo "${SANDBOX}"; cat Makefile ${HDRS} ${SRCS_ALL} \
+	    ${PORT_${OS}} ${GRAMMAR} smtpproxyd/main.c; } | \
+	    ${HASH_${OS}} | \
+	    sed 's/^\(................................\).*/#define BUILD_ID	"\1"/' \
+	    > $@.new
+	@mv $@.new $@
+
+${OBJS} ${MAIN} ${TEST_OBJS}: ${HDRS} build/flags
+${MAIN}: smtpproxyd/build_id.h
+${TESTPROGS}: ${LIB} ${TEST_MORE:.c=.o}
+${REPLAYS}: ${LIB} ${FUZZ_MORE:.c=.o} regress/fuzz/replay.o
+${FUZZERS}: ${LIB} ${FUZZ_MORE:.c=.o}
+
+# What the tests run.
+tests: ${TESTPROGS} ${REPLAYS} tools
+fuzzers: ${FUZZERS}
+tools: ${TOOLS}
+regress/tools/sink: regress/tools/sink.o ${LIB}
+	${LINK} -o $@ regress/tools/sink.o ${LIB} ${LIBS}
+
+# For scripts that call a compiler or a checker of their own.
+show-flags:
+	@echo '${CPPFLAGS_ALL} ${CHECK_CFLAGS}'
+show-srcs:
+	@echo '${SRCS_ALL} ${PORT_${OS}} smtpproxyd/main.c'
+
+deps:
+	@sh regress/tools/deps.sh build
+test-deps:
+	@sh regress/tools/deps.sh test
+
+demo:
+	@sh regress/tools/deps.sh build
+	@${MAKE} all tools
+	@sh regress/tools/demo.sh
+
+unit:
+	@${MAKE} all tests
+	@sh regress/tools/regress.sh unit corpora
+lint:
+	@${MAKE} all tests
+	@sh regress/tools/regress.sh lint
+regress:
+	@sh regress/tools/deps.sh test
+	@${MAKE} all tests
+	@sh regress/tools/regress.sh unit lint corpora system
+regress-full:
+	@sh regress/tools/deps.sh test
+	@${MAKE} all tests
+	@sh regress/tools/regress.sh full
+fuzz:
+	@SECONDS_EACH=${SECONDS} sh regress/tools/regress.sh fuzz
+coverage:
+	@sh regress/tools/coverage.sh
+
+install: ${PROG}
+	@test -z "${SANDBOX}" || { echo "install: not a build with" \
+	    "SANDBOX=${SANDBOX}" >&2; exit 1; }
+	@DESTDIR="${DESTDIR}" PREFIX="${PREFIX}" MAN="${MAN_${OS}}" \
+	    SYSCONFDIR="${SYSCONFDIR}" SERVICE="${SERVICE_${OS}}" \
+	    sh regress/tools/install.sh install
+uninstall:
+	@DESTDIR="${DESTDIR}" PREFIX="${PREFIX}" MAN="${MAN_${OS}}" \
+	    SYSCONFDIR="${SYSCONFDIR}" SERVICE="${SERVICE_${OS}}" \
+	    sh regress/tools/install.sh uninstall
+
+# build/mta, the unpacked mail servers, stays: it costs minutes.
+clean:
+	rm -f ${PROG} ${OBJS} ${MAIN} ${TEST_OBJS} ${TESTPROGS} ${REPLAYS} \
+	    ${FUZZERS} ${TOOLS} smtpproxyd/parse.c smtpproxyd/build_id.h \
+	    smtpproxyd/build_id.h.new ${LIB} build/flags
+	rm -rf build/clang build/bmake build/asan build/trace build/fuzz \
+	    build/coverage build/log build/demo build/dest
+distclean: clean
+	rm -rf build
+
+.PHONY: all tests fuzzers tools show-flags show-srcs deps test-deps demo \
+	unit lint regress regress-full fuzz coverage install uninstall clean \
+	distclean
