@@ -29,7 +29,7 @@ struct addr_block {
 
 /*
  * Read a numeric address, IPv4 dotted quad or IPv6 (a "%scope" may follow,
- * an interface name or a number).  No name is ever looked up.
+ * an interface name or a number above 0).  No name is ever looked up.
  *   returns   0, or -1 when the text is no address
  */
 int	addr_parse(struct addr *, const char *);
@@ -40,14 +40,18 @@ int	addr_parse(struct addr *, const char *);
  */
 int	addr_block_parse(struct addr_block *, const char *);
 
-/* Does the block hold the address?  Families that differ never match. */
+/*
+ * Does the block hold the address?  Families that differ never match, nor does
+ * another scope when the block has one.
+ */
 int	addr_block_has(const struct addr_block *, const struct addr *);
 
 /*
  * To and from the system's form.  A v4-mapped IPv6 address is taken as it
  * is: listeners are IPV6_V6ONLY, so none should arrive.
  *   addr_from_sockaddr   -1 for a family other than AF_INET and AF_INET6
- *   addr_to_sockaddr     returns the length for bind(2) and connect(2)
+ *   addr_to_sockaddr     returns the length for bind(2) and connect(2), 0
+ *                        where there is no address
  */
 int		addr_from_sockaddr(struct addr *, const struct sockaddr *);
 socklen_t	addr_to_sockaddr(const struct addr *,
@@ -56,7 +60,7 @@ socklen_t	addr_to_sockaddr(const struct addr *,
 /*
  * Write "192.0.2.1:25" or "[2001:db8::1]:25"; without a port (0) the plain
  * address.  Always terminated; returns its second argument, which must have
- * ADDR_TEXT_MAX octets.
+ * ADDR_TEXT_MAX octets.  "none" where there is no address.
  */
 const char	*addr_text(const struct addr *, char *);
 
@@ -67,6 +71,10 @@ const char	*addr_text_host(const struct addr *, char *);
 int	addr_is_equal(const struct addr *, const struct addr *);
 /* Address and scope alike, whatever the ports. */
 int	addr_is_same_host(const struct addr *, const struct addr *);
+/*
+ * What a connection to it would reach: v4-mapped addresses count as the IPv4
+ * address inside.
+ */
 int	addr_is_unspecified(const struct addr *);
 int	addr_is_loopback(const struct addr *);
 int	addr_is_multicast(const struct addr *);	/* or IPv4 broadcast */

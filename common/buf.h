@@ -20,7 +20,7 @@ struct buf_pool {
 	size_t	 nlarge;
 	size_t	 keep_small;		/* keep at most that many, free the rest */
 	size_t	 keep_large;
-	size_t	 nused;			/* chunks lent out */
+	size_t	 nused;			/* chunks lent out, the heap's too */
 };
 
 struct buf {
@@ -52,7 +52,8 @@ int	buf_add_str(struct buf *, const char *);
 
 /*
  * A place for at least `want` octets behind those held, to be read into;
- * buf_grew() then says how many came.  `want` is at most buf_room().
+ * buf_grew() then says how many came.  `want` is at most buf_room(); 0 counts
+ * as 1.
  *   returns   the place, its size in *size (>= want); NULL with errno
  */
 uint8_t	*buf_reserve(struct buf *, size_t want, size_t *size);

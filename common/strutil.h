@@ -16,9 +16,16 @@
 size_t	str_escape(char *to, size_t size, const void *from, size_t len);
 
 /*
+ * The same for a whole line whose parts are escaped already: a backslash stays
+ * as it is, only octets outside 0x20..0x7e become \xHH.
+ */
+size_t	str_escape_line(char *to, size_t size, const void *from, size_t len);
+
+/*
  * Append " key=value" to a terminated string.  A value that is empty or has
  * a space, '"', '=' or an octet that needs escaping is put in double quotes,
- * escaped.  One that does not fit is cut, never left open.
+ * escaped ('"' as \x22).  One that does not fit is cut, never left open; where
+ * not even the key fits, nothing is added.
  */
 void	str_add_pair(char *line, size_t size, const char *key,
 	    const void *value, size_t len);
@@ -38,7 +45,9 @@ int	str_to_u64(const void *, size_t, uint64_t max, uint64_t *);
 
 /*
  * A host name as RFC 1123 2.1 allows it (labels of letters, digits and
- * hyphens, at most 253 octets, underscore tolerated as everywhere).
+ * hyphens, at most 253 octets, underscore tolerated as everywhere).  No dot at
+ * the end, and a last label that is all digits is refused: "192.0.2.300" is a
+ * mistyped address.
  */
 int	str_is_hostname(const char *);
 

@@ -22,6 +22,8 @@ struct timer_heap {
 	struct timer	**at;		/* borrowed timers */
 	size_t		  used;
 	size_t		  size;
+	int		  is_running;	/* inside timer_run() */
+	int64_t		  run_ms;	/* its time */
 };
 
 void	timer_heap_init(struct timer_heap *);
@@ -47,8 +49,8 @@ int	timer_wait(const struct timer_heap *, int64_t now_ms);
 
 /*
  * Call what is due.  A timer is unset before its function runs, which may set
- * it again, end others or free its own owner.  Timers set by a function to a
- * time not after now_ms wait for the next call, so this always ends.
+ * it again, end others or free its own owner.  A time not after now_ms that a
+ * function sets becomes now_ms + 1, so this always ends.
  */
 void	timer_run(struct timer_heap *, int64_t now_ms);
 
