@@ -12,7 +12,10 @@
  */
 #define LOG_LINE_MAX	2048
 
-/* A sink takes one finished line, without a newline; it must not block. */
+/*
+ * A sink takes one finished line, without a newline; it must not block.  What
+ * it logs itself goes to standard error.
+ */
 typedef void log_sink_fn(void *, int priority, const char *line, size_t len);
 
 /*
@@ -26,9 +29,10 @@ int	log_is_verbose(void);
 void	log_set_sink(log_sink_fn *, void *);
 
 /*
- * One line each.  The result is escaped once more as a whole (str_escape), so
- * that no octet of a peer can end a line, and cut at LOG_LINE_MAX.  errno is
- * left as it was.
+ * One line each.  The result is escaped once more as a whole
+ * (str_escape_line), so that no octet of a peer can end a line, and cut at
+ * LOG_LINE_MAX.  errno is left as it was.  Priorities: LOG_INFO, LOG_ERR (both
+ * warnings), LOG_DEBUG.
  *   log_warn    adds ": " and the text of errno
  */
 void	log_info(const char *, ...)
@@ -39,11 +43,11 @@ void	log_warn(const char *, ...)
 	    __attribute__((__format__ (printf, 1, 2)));
 void	log_debug(const char *, ...)
 	    __attribute__((__format__ (printf, 1, 2)));
-/* A line that is made already: priority of syslog(3). */
+/* A line that is made already: priority of syslog(3), without facility. */
 void	log_line(int priority, const char *line);
 
 /*
- * The end of the process, exit status 1: before service starts, for a broken
+ * The end of the process, exit status 1, said at LOG_CRIT: before service starts, for a broken
  * invariant, or for nonsense from a more privileged process.  Never for
  * anything a peer or a less privileged process can cause.
  */

@@ -27,7 +27,7 @@ typedef void loop_fn(struct loop_fd *, short revents, void *arg);
 
 struct loop_fd {
 	int		 fd;		/* -1: not in the loop */
-	short		 events;	/* POLLIN, POLLOUT, or 0 */
+	short		 events;	/* POLLIN, POLLOUT, PORT_POLLRDHUP */
 	uint8_t		 is_parked;	/* in the kernel queue */
 	int32_t		 slot;		/* in the poll set, -1: none */
 	uint32_t	 quiet_since;	/* low 32 bits of ms */
@@ -42,6 +42,8 @@ struct loop {
 	size_t		  size;
 	int		  park_fd;	/* -1: no parking on this system */
 	size_t		  nparked;
+	size_t		  nresting;	/* events 0, in no slot */
+	size_t		  nfree;	/* slots left, until the next pass */
 	int64_t		  now_ms;	/* monotonic, read once a pass */
 	int64_t		  next_park_ms;
 	struct timer_heap timers;
@@ -63,8 +65,10 @@ void	loop_fd_init(struct loop_fd *);
 
 /*
  * Take a descriptor into the loop.  The struct is borrowed and must stay in
- * place until loop_del(); the descriptor stays the caller's.
- *   returns   0, or -1 without memory
+ * place until loop_del(); the descriptor stays the caller's.  One that comes
+ * back from the kernel queue is reported with POLLIN alone, whatever happened.
+ *   returns   0, or -1 with errno: ENOMEM, EBADF (fd is negative), EBUSY (in
+ *             a loop already, or without loop_fd_init())
  */
 int	loop_add(struct loop *, struct loop_fd *, int fd, short events,
 	    loop_fn *, void *arg);
@@ -78,7 +82,10 @@ void	loop_set(struct loop *, struct loop_fd *, short events);
 
 /*
  * Take it out; always before close(2): a kernel queue knows the open file,
- * not the number, and another process may hold a copy of it.
+ * not the number, and another process may hold a copy of it.  A descriptor
+ * that was closed before is a broken invariant (fatal).  Any descriptor may be
+ * taken out, added or changed inside any function that the loop calls, and its
+ * owner freed; a function that takes it out twice does no harm.
  */
 void	loop_del(struct loop *, struct loop_fd *);
 

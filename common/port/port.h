@@ -4,6 +4,7 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,13 @@
  * for each system: openbsd.c, linux.c with linux_sandbox.c, other.c (which
  * refuses to start rather than pretend).
  */
+
+/* The peer has sent its last octet; 0 where poll(2) can't tell. */
+#ifdef POLLRDHUP
+#define PORT_POLLRDHUP	POLLRDHUP
+#else
+#define PORT_POLLRDHUP	0
+#endif
 
 /* Name of the sandbox for humans: "pledge", "seccomp", "none (trace build)". */
 const char	*port_sandbox_name(void);
