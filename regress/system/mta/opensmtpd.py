@@ -1,7 +1,8 @@
 """OpenSMTPD 6.8.0p2 (Debian 12).
 
 Delivery by mail.maildir into one maildir, one file for each recipient.  In
-front of the message it puts Return-Path, Delivered-To and Received.
+front of the message it puts Return-Path, Delivered-To and Received; behind the
+message's own headers it puts Date and Message-Id where they are missing.
 It offers neither PIPELINING nor CHUNKING, answers pipelined commands with 500
 and a close, and takes lines that end in LF alone: a lenient destination.
 """

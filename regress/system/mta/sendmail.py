@@ -43,12 +43,12 @@ RELAY_DOMAIN(`{domain}')dnl
 {extra}
 MAILER(`smtp')dnl
 MAILER_DEFINITIONS
-Msave,	P=/srv/save, F=lSu/|789, S=EnvFromSMTP, R=EnvToSMTP, E=\\n, L=0,
+Msave,	P=/srv/save, F=lnu8, S=EnvFromSMTP, R=EnvToSMTP, E=\\n, L=0,
 	T=DNS/RFC822/X-Unix, U=box:box,
 	A=save $f $u
 LOCAL_RULE_0
-R$* <@ {domain} .> $*	$#save $: $1 @ {domain}
-R$* <@ {domain}> $*	$#save $: $1 @ {domain}
+R$* <@ {domain} .> $*	$#save $: $1 <@ {domain} .>
+R$* <@ {domain}> $*	$#save $: $1 <@ {domain} .>
 """
 
     SAVE = """#!/bin/sh
