@@ -1,0 +1,478 @@
+/*
+ * The client's commands: which are forwarded, which are refused by us, which
+ * wait.  Part of the engine.  A command that goes on goes on as the line that
+ * was parsed, with the CRLF that was parsed; what we can't read never reaches
+ * the destination.
+ */
+#include "smtp_machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/strutil.h"
+
+/* A client that talks before the greeting (DECISIONS, who greets). */
+void
+smtp_client_early(struct smtp_engine *e, struct smtp_input *i)
+{
+	if (e->set->allow_pregreet)
+		return;			/* held */
+	i->taken = i->len;
+	smtp_set_reason(e, "pregreet", NULL, 0);
+	smtp_tell_line(e, "554 5.5.1 you must wait for the greeting");
+	smtp_over(e, "pregreet");
+}
+
+void
+smtp_client_hold(struct smtp_engine *e, struct smtp_input *i)
+{
+	(void)e;
+	(void)i;
+}
+
+void
+smtp_client_drop(struct smtp_engine *e, struct smtp_input *i)
+{
+	(void)e;
+	i->taken = i->len;
+}
+
+/*
+ * Octets behind DATA, AUTH or STARTTLS before the reply: the client does not
+ * wait where it must (RFC 2920 3.1), and what it sends could be read as
+ * something else than it means.
+ */
+static void
+client_improper(struct smtp_engine *e, int is_forwarded)
+{
+	char	line[SMTP_SAY_MAX];
+
+	smtp_set_reason(e, "improper command pipelining", NULL, 0);
+	if (is_forwarded)
+		smtp_queue_last(e)->flags |= QUEUE_VOID;
+	smtp_stop_reading(e);
+	smtp_format(e, line, "421", "4.7.0", "closing connection");
+	smtp_queue_say(e, "503 5.5.0 improper command pipelining", 0);
+	smtp_queue_say(e, line, QUEUE_CLOSE);
+}
+
+void
+smtp_client_strict(struct smtp_engine *e, struct smtp_input *i)
+{
+	i->taken = i->len;
+	client_improper(e, 1);
+}
+
+/*
+ * All is said (a refusal inside a message): whatever comes next gets one
+ * answer, so that the refusal does not look like a broken connection.
+ */
+void
+smtp_client_last(struct smtp_engine *e, struct smtp_input *i)
+{
+	struct smtp_cmd	 c;
+	const uint8_t	*line;
+	size_t		 len;
+	char		 text[SMTP_SAY_MAX];
+
+	switch (smtp_line_feed(&e->line[SMTP_CLIENT], i->in, i->len,
+	    &i->taken, &line, &len)) {
+	case SMTP_LINE_MORE:
+		return;
+	case SMTP_LINE_OK:
+		smtp_cmd_parse(&c, line, len);
+		if (c.verb == VERB_QUIT) {
+			smtp_format(e, text, "221", "2.0.0",
+			    "closing connection");
+			smtp_tell_line(e, text);
+			smtp_over(e, "refused");
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	smtp_over_421(e, "4.3.0", "closing connection", "refused");
+}
+
+static const char *
+line_fault_reply(enum smtp_line_result r)
+{
+	switch (r) {
+	case SMTP_LINE_LONG:
+		return "500 5.5.2 line too long";
+	case SMTP_LINE_BARE_CR:
+		return "500 5.5.2 bare CR in command";
+	case SMTP_LINE_BARE_LF:
+		return "500 5.5.2 bare LF in command";
+	default:
+		return "500 5.5.2 NUL in command";
+	}
+}
+
+void
+smtp_client_command(struct smtp_engine *e, struct smtp_input *i)
+{
+	enum smtp_line_result	 r;
+	const uint8_t		*line;
+	size_t			 len;
+
+	r = smtp_line_feed(&e->line[SMTP_CLIENT], i->in, i->len, &i->taken,
+	    &line, &len);
+	e->has_behind = i->taken < i->len;
+	switch (r) {
+	case SMTP_LINE_MORE:
+		return;
+	case SMTP_LINE_OK:
+		smtp_command_take(e, line, len);
+		return;
+	case SMTP_LINE_NOMEM:
+		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+		return;
+	default:
+		smtp_queue_say(e, line_fault_reply(r), 0);
+		return;
+	}
+}
+
+/* A line that answers a 334: opaque, "*" included (RFC 4954 4). */
+void
+smtp_client_auth(struct smtp_engine *e, struct smtp_input *i)
+{
+	enum smtp_line_result	 r;
+	const uint8_t		*line;
+	size_t			 len;
+
+	r = smtp_line_feed(&e->line[SMTP_CLIENT], i->in, i->len, &i->taken,
+	    &line, &len);
+	if (r == SMTP_LINE_MORE)
+		return;
+	if (r != SMTP_LINE_OK) {
+		/* No invented cancel: the exchange ends with the session. */
+		smtp_over_421(e, "4.7.0", "bad line in AUTH exchange",
+		    "bad line in AUTH exchange");
+		return;
+	}
+	if (i->taken < i->len) {
+		client_improper(e, 0);
+		return;
+	}
+	if (buf_add(&e->out[SMTP_DEST], line, len) == -1 ||
+	    buf_add(&e->out[SMTP_DEST], "\r\n", 2) == -1) {
+		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+		return;
+	}
+	e->events |= EVENT_WIPE;
+	smtp_queue_push(e, VERB_AUTH_LINE, ORIGIN_CLIENT, 0, -1);
+	e->state = SMTP_WAIT_STRICT;
+}
+
+static int
+command_is_pass_verb(const struct smtp_engine *e, const uint8_t *line,
+    size_t len)
+{
+	const char *const	*v = e->set->pass_verbs;
+
+	for (; v != NULL && *v != NULL; v++)
+		if (str_is_equal_nocase(line, len, *v))
+			return 1;
+	return 0;
+}
+
+static const char *
+mail_refusal(struct smtp_engine *e, const struct smtp_cmd *c)
+{
+	struct smtp_path	p;
+	struct smtp_mail_facts	f;
+
+	if (smtp_path_parse(&p, PATH_FROM, c->arg, c->arglen) == -1)
+		return "501 5.5.4 syntax: MAIL FROM:<address> [parameters]";
+	if (smtp_mail_facts(&f, &p) == -1)
+		return "501 5.5.4 bad parameter of MAIL";
+	if (f.is_requiretls && !(e->ehlo.passed & EHLO_REQUIRETLS))
+		return "555 5.5.4 REQUIRETLS not supported";
+	return NULL;
+}
+
+static const char *
+auth_refusal(struct smtp_engine *e, const struct smtp_cmd *c)
+{
+	const uint8_t	*end;
+	size_t		 len = c->arglen;
+
+	if (!(e->ehlo.passed & EHLO_AUTH))
+		return "503 5.5.1 AUTH not offered";
+	if (len > 0 && (end = memchr(c->arg, ' ', len)) != NULL)
+		len = (size_t)(end - c->arg);
+	if (!smtp_ehlo_has_mech(&e->set->ehlo, c->arg, len))
+		return "504 5.5.4 mechanism not supported";
+	return NULL;
+}
+
+static const char *
+data_refusal(struct smtp_engine *e)
+{
+	const struct smtp_txn	*t = smtp_txn_at(e, e->txn_now);
+
+	if (t != NULL && t->has_bdat)
+		return "503 5.5.1 DATA mixed with BDAT";
+	return NULL;
+}
+
+/* What we refuse by ourselves, or NULL. */
+static const char *
+command_refusal(struct smtp_engine *e, const struct smtp_cmd *c, size_t len)
+{
+	struct smtp_path	p;
+
+	if (len + 2 > smtp_verb_line_max(c->verb))
+		return "500 5.5.2 line too long";
+	switch (c->verb) {
+	case VERB_NONE:
+		return len == 0 ? "500 5.5.2 empty command" :
+		    "502 5.5.1 command not implemented";
+	case VERB_XCLIENT:
+	case VERB_XFORWARD:
+	case VERB_PROXY:
+		return "502 5.5.1 command not implemented";
+	case VERB_STARTTLS:
+		return "502 5.5.1 STARTTLS not offered";
+	case VERB_MAIL:
+		return mail_refusal(e, c);
+	case VERB_RCPT:
+		if (smtp_path_parse(&p, PATH_TO, c->arg, c->arglen) == -1)
+			return "501 5.5.4 syntax: RCPT TO:<address> "
+			    "[parameters]";
+		return NULL;
+	case VERB_DATA:
+		return data_refusal(e);
+	case VERB_AUTH:
+		return auth_refusal(e, c);
+	default:
+		return NULL;
+	}
+}
+
+/*
+ * Must all replies before it be known first?  A pass-verb goes out alone; a
+ * MAIL within a transaction, or one for which there is no record left, waits
+ * until it is known what became of those before it.
+ */
+static int
+command_must_hold(struct smtp_engine *e, enum smtp_verb verb)
+{
+	int	i;
+
+	if (e->queue_used == 0)
+		return 0;
+	if (verb == VERB_PASS)
+		return 1;
+	if (verb != VERB_MAIL)
+		return 0;
+	if (e->txn_now != -1)
+		return 1;
+	for (i = 0; i < SMTP_TXNS; i++)
+		if (e->txn[i].state == TXN_FREE)
+			return 0;
+	return 1;
+}
+
+static int
+command_keep(struct smtp_engine *e, const uint8_t *line, size_t len)
+{
+	if (line == buf_head(&e->held))
+		return 0;
+	buf_clear(&e->held);
+	if (len > 0 && buf_add(&e->held, line, len) == 0)
+		return 0;
+	smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+	return -1;
+}
+
+static int
+command_stage(const struct smtp_engine *e, const struct smtp_cmd *c)
+{
+	const struct smtp_txn	*t;
+
+	switch (c->verb) {
+	case VERB_HELO:
+	case VERB_EHLO:
+		return SMTP_STAGE_HELO;
+	case VERB_MAIL:
+		return SMTP_STAGE_MAIL;
+	case VERB_RCPT:
+		return SMTP_STAGE_RCPT;
+	case VERB_DATA:
+		return SMTP_STAGE_DATA;
+	case VERB_BDAT:
+		t = e->txn_now == -1 ? NULL : &e->txn[e->txn_now];
+		return t != NULL && t->has_bdat ? -1 : SMTP_STAGE_DATA;
+	default:
+		return -1;
+	}
+}
+
+static void
+command_parse(const struct smtp_engine *e, struct smtp_cmd *c,
+    const uint8_t *line, size_t len)
+{
+	smtp_cmd_parse(c, line, len);
+	if (c->verb == VERB_NONE && c->verblen > 0 &&
+	    command_is_pass_verb(e, line, c->verblen))
+		c->verb = VERB_PASS;
+}
+
+void
+smtp_command_take(struct smtp_engine *e, const uint8_t *line, size_t len)
+{
+	struct smtp_cmd	 c;
+	const char	*refusal;
+	int		 stage;
+
+	command_parse(e, &c, line, len);
+	if (c.verb == VERB_AUTH)
+		e->events |= EVENT_WIPE;
+	if (c.verb == VERB_BDAT) {
+		smtp_bdat_take(e, &c, line, len);
+		return;
+	}
+	if ((refusal = command_refusal(e, &c, len)) != NULL) {
+		buf_clear(&e->held);
+		smtp_queue_say(e, refusal, 0);
+		return;
+	}
+	if (e->has_behind && (c.verb == VERB_DATA || c.verb == VERB_AUTH)) {
+		client_improper(e, 0);
+		return;
+	}
+	if (command_keep(e, line, len) == -1)
+		return;
+	if (command_must_hold(e, c.verb)) {
+		e->state = SMTP_HELD;
+		return;
+	}
+	if ((stage = command_stage(e, &c)) != -1)
+		smtp_ask(e, (enum smtp_stage)stage);
+	else
+		smtp_command_go(e);
+}
+
+static char *
+text_copy(const uint8_t *text, size_t len)
+{
+	char	*s;
+
+	if ((s = malloc(len + 1)) == NULL)
+		return NULL;
+	if (len > 0)
+		memcpy(s, text, len);
+	s[len] = '\0';
+	return s;
+}
+
+/* A transaction ends with a command that is on its way: its reply tells. */
+static int
+txn_closing(struct smtp_engine *e)
+{
+	int	txn = e->txn_now;
+
+	if (txn != -1)
+		e->txn[txn].state = TXN_CLOSING;
+	e->txn_now = -1;
+	return txn;
+}
+
+static int
+mail_forwarded(struct smtp_engine *e, const struct smtp_cmd *c)
+{
+	struct smtp_path	p;
+	struct smtp_mail_facts	f;
+	struct smtp_txn		*t;
+	int			 txn;
+
+	if (e->txn_now != -1)
+		return -1;		/* nested: the destination's word */
+	if ((txn = smtp_txn_new(e)) == -1 ||
+	    smtp_path_parse(&p, PATH_FROM, c->arg, c->arglen) == -1 ||
+	    smtp_mail_facts(&f, &p) == -1)
+		return -1;
+	t = &e->txn[txn];
+	t->from = text_copy(p.addr, p.addrlen);
+	t->is_utf8 = f.is_smtputf8 != 0;
+	t->is_binary = f.body == BODY_BINARYMIME &&
+	    (e->ehlo.passed & EHLO_BINARYMIME) != 0;
+	e->txn_now = (int8_t)txn;
+	return txn;
+}
+
+/* The record-keeping of a command that goes out; the transaction's index. */
+static int
+command_forwarded(struct smtp_engine *e, const struct smtp_cmd *c)
+{
+	switch (c->verb) {
+	case VERB_HELO:
+	case VERB_EHLO:
+		free(e->helo);
+		e->helo = text_copy(c->arg, c->arglen);
+		return txn_closing(e);
+	case VERB_RSET:
+		return txn_closing(e);
+	case VERB_MAIL:
+		return mail_forwarded(e, c);
+	case VERB_RCPT:
+		if (e->txn_now != -1)
+			e->txn[e->txn_now].nrcpt++;
+		return e->txn_now;
+	case VERB_DATA:
+		return e->txn_now;
+	case VERB_AUTH:
+		e->is_secret = 1;
+		return -1;
+	default:
+		return -1;
+	}
+}
+
+void
+smtp_command_go(struct smtp_engine *e)
+{
+	struct smtp_cmd	 c;
+	const uint8_t	*line = buf_head(&e->held);
+	size_t		 len = e->held.used;
+	int		 txn;
+
+	command_parse(e, &c, line, len);
+	if (c.verb == VERB_BDAT) {
+		smtp_bdat_forward(e);
+		return;
+	}
+	if (buf_add(&e->out[SMTP_DEST], line, len) == -1 ||
+	    buf_add(&e->out[SMTP_DEST], "\r\n", 2) == -1) {
+		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+		return;
+	}
+	txn = command_forwarded(e, &c);
+	smtp_queue_push(e, c.verb, ORIGIN_CLIENT, 0, txn);
+	if (c.verb == VERB_DATA || c.verb == VERB_AUTH)
+		e->state = SMTP_WAIT_STRICT;
+	else if (smtp_verb_ends_group(c.verb) || !e->has_pipelining)
+		e->state = SMTP_WAIT;
+	else
+		e->state = SMTP_COMMAND;
+	buf_clear(&e->held);
+}
+
+void
+smtp_command_refuse(struct smtp_engine *e, const char *reply)
+{
+	struct smtp_cmd	c;
+
+	command_parse(e, &c, buf_head(&e->held), e->held.used);
+	e->state = SMTP_COMMAND;
+	if (c.verb == VERB_BDAT) {
+		smtp_bdat_refuse(e, reply);
+		return;
+	}
+	buf_clear(&e->held);
+	smtp_queue_say(e, reply, 0);
+}

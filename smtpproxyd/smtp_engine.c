@@ -1,0 +1,486 @@
+/*
+ * The two-sided SMTP dialogue as a machine: one table of the client's states
+ * against what can happen.  Runs in the worker; trusts neither side.  Pure:
+ * octets and the time go in, octets and events come out, so that a session
+ * can be replayed from a file.
+ */
+#include "smtp_machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What can happen. */
+enum smtp_event {
+	ON_OCTETS = 0,		/* from the client */
+	ON_CLIENT_END,		/* FIN */
+	ON_REPLY,		/* complete and well-formed */
+	ON_DEST_END,		/* FIN, reset or given up */
+	SMTP_EVENTS
+};
+
+static smtp_step_fn	engine_end_now, engine_end_later, engine_end_content,
+			engine_end_skip;
+
+/*
+ * The machine.  Every pair has an outcome.  Timeouts and questions have their
+ * own tables of waits (smtp_wait.c), since they depend on more than the
+ * client's state.
+ */
+static smtp_step_fn *const machine[SMTP_STATES][SMTP_EVENTS] = {
+	[SMTP_GREETING] = { smtp_client_early, engine_end_now,
+	    smtp_dest_greeting, smtp_dest_next },
+	[SMTP_COMMAND] = { smtp_client_command, engine_end_later,
+	    smtp_dest_reply, smtp_dest_gone },
+	[SMTP_HELD] = { smtp_client_hold, engine_end_later,
+	    smtp_dest_reply, smtp_dest_gone },
+	[SMTP_ASKED] = { smtp_client_hold, engine_end_later,
+	    smtp_dest_reply, smtp_dest_gone },
+	[SMTP_WAIT] = { smtp_client_hold, engine_end_later,
+	    smtp_dest_reply, smtp_dest_gone },
+	[SMTP_WAIT_STRICT] = { smtp_client_strict, engine_end_later,
+	    smtp_dest_reply, smtp_dest_gone },
+	[SMTP_AUTH] = { smtp_client_auth, engine_end_content,
+	    smtp_dest_reply, smtp_dest_gone },
+	[SMTP_CONTENT] = { smtp_content_feed, engine_end_content,
+	    smtp_dest_early, smtp_dest_gone_content },
+	[SMTP_CHUNK] = { smtp_content_feed_chunk, engine_end_content,
+	    smtp_dest_early, smtp_dest_gone_content },
+	[SMTP_SKIP_CONTENT] = { smtp_content_skip, engine_end_skip,
+	    smtp_dest_ignore, smtp_dest_ignore },
+	[SMTP_SKIP_CHUNK] = { smtp_content_skip_chunk, engine_end_skip,
+	    smtp_dest_reply, smtp_dest_gone },
+	[SMTP_LAST] = { smtp_client_last, engine_end_now,
+	    smtp_dest_ignore, smtp_dest_ignore },
+	[SMTP_OVER] = { smtp_client_drop, engine_end_later,
+	    smtp_dest_reply, smtp_dest_gone }
+};
+
+static void
+engine_step(struct smtp_engine *e, enum smtp_event event,
+    struct smtp_input *i)
+{
+	machine[e->state][event](e, i);
+	smtp_settle(e);
+}
+
+void
+smtp_engine_init(struct smtp_engine *e, const struct smtp_settings *set,
+    struct buf_pool *pool, int64_t now_ms)
+{
+	memset(e, 0, sizeof(*e));
+	e->set = set;
+	e->now_ms = e->start_ms = e->turn_ms = now_ms;
+	e->progress_ms[SMTP_CLIENT] = e->progress_ms[SMTP_DEST] = now_ms;
+	e->sent_ms[SMTP_CLIENT] = e->sent_ms[SMTP_DEST] = now_ms;
+	e->txn_now = -1;
+	buf_init(&e->out[SMTP_CLIENT], pool, SMTP_OUT_CLIENT_MAX);
+	buf_init(&e->out[SMTP_DEST], pool, SMTP_OUT_DEST_MAX);
+	buf_init(&e->held, pool, SMTP_CMD_AUTH_MAX);
+	buf_init(&e->said, pool, SMTP_REPLY_MAX + SMTP_SAY_MAX);
+	smtp_line_init(&e->line[SMTP_CLIENT], SMTP_CMD_AUTH_MAX, 0);
+	smtp_line_init(&e->line[SMTP_DEST], SMTP_REPLY_LINE_MAX, 1);
+	smtp_reply_init(&e->reply);
+	smtp_queue_push(e, VERB_GREETING, ORIGIN_CLIENT, 0, -1);
+	e->dest = DEST_CONNECTING;
+	smtp_ask(e, SMTP_STAGE_CONNECT);
+}
+
+void
+smtp_engine_clear(struct smtp_engine *e)
+{
+	int	i;
+
+	for (i = 0; i < SMTP_SIDES; i++) {
+		buf_clear(&e->out[i]);
+		smtp_line_clear(&e->line[i]);
+	}
+	for (i = 0; i < SMTP_TXNS; i++)
+		smtp_engine_free_txn(e, &e->txn[i]);
+	buf_clear(&e->held);
+	buf_clear(&e->said);
+	smtp_reply_clear(&e->reply);
+	free(e->helo);
+	free(e->reason_text);
+	e->helo = e->reason_text = NULL;
+}
+
+void
+smtp_tell(struct smtp_engine *e, const void *text, size_t len)
+{
+	if (e->is_client_lost || len == 0)
+		return;
+	if (buf_add(&e->out[SMTP_CLIENT], text, len) == -1)
+		smtp_over(e, "out of memory");
+}
+
+void
+smtp_tell_line(struct smtp_engine *e, const char *text)
+{
+	smtp_tell(e, text, strlen(text));
+	smtp_tell(e, "\r\n", 2);
+}
+
+void
+smtp_format(struct smtp_engine *e, char *line, const char *code,
+    const char *enhanced, const char *text)
+{
+	(void)snprintf(line, SMTP_SAY_MAX, "%s %s %s %s", code, enhanced,
+	    e->set->hostname, text);
+}
+
+void
+smtp_set_reason(struct smtp_engine *e, const char *reason, const void *text,
+    size_t len)
+{
+	const uint8_t	*end;
+
+	if (e->reason != NULL)
+		return;
+	e->reason = reason;
+	if (text == NULL)
+		return;
+	if ((end = memchr(text, '\r', len)) != NULL)
+		len = (size_t)(end - (const uint8_t *)text);
+	if (len > SMTP_TEXT_MAX)
+		len = SMTP_TEXT_MAX;
+	if ((e->reason_text = malloc(len + 1)) == NULL)
+		return;			/* the log does without */
+	memcpy(e->reason_text, text, len);
+	e->reason_text[len] = '\0';
+}
+
+void
+smtp_close_dest(struct smtp_engine *e)
+{
+	if (e->dest == DEST_GONE)
+		return;
+	e->dest = DEST_GONE;
+	e->events |= EVENT_CLOSE_DEST;
+	e->pass[SMTP_DEST] = NULL;
+	e->passlen[SMTP_DEST] = 0;
+	buf_clear(&e->out[SMTP_DEST]);
+	smtp_line_clear(&e->line[SMTP_DEST]);
+	smtp_reply_clear(&e->reply);
+}
+
+void
+smtp_over(struct smtp_engine *e, const char *reason)
+{
+	int	i;
+
+	if (e->is_done)
+		return;
+	smtp_set_reason(e, reason, NULL, 0);
+	smtp_close_dest(e);
+	for (i = 0; i < SMTP_TXNS; i++)
+		smtp_txn_end(e, i, e->reason);
+	smtp_queue_clear(e);
+	smtp_line_clear(&e->line[SMTP_CLIENT]);
+	buf_clear(&e->held);
+	e->state = SMTP_OVER;
+	e->is_done = 1;
+	e->events |= EVENT_OVER;
+}
+
+void
+smtp_over_421(struct smtp_engine *e, const char *enhanced, const char *text,
+    const char *reason)
+{
+	char			 line[SMTP_SAY_MAX];
+	struct smtp_queue_entry	*q;
+
+	if (e->is_done)
+		return;
+	smtp_format(e, line, "421", enhanced, text);
+	if ((q = smtp_queue_first(e)) != NULL)
+		smtp_txn_reply(e, q->txn, line, strlen(line));
+	smtp_tell_line(e, line);
+	smtp_over(e, reason);
+}
+
+void
+smtp_over_451(struct smtp_engine *e, const char *enhanced, const char *text,
+    const char *reason)
+{
+	char			 line[SMTP_SAY_MAX];
+	struct smtp_queue_entry	*q;
+
+	if (e->is_done)
+		return;
+	if ((q = smtp_queue_first(e)) != NULL) {
+		smtp_format(e, line, "451", enhanced, text);
+		smtp_txn_reply(e, q->txn, line, strlen(line));
+		smtp_tell_line(e, line);
+		smtp_queue_pop(e);
+	}
+	smtp_over_421(e, enhanced, "closing connection", reason);
+}
+
+void
+smtp_stop_reading(struct smtp_engine *e)
+{
+	e->state = SMTP_OVER;
+	smtp_line_clear(&e->line[SMTP_CLIENT]);
+	buf_clear(&e->held);
+}
+
+/* The client's end with nothing under way that it leaves unfinished. */
+static void
+engine_end_now(struct smtp_engine *e, struct smtp_input *i)
+{
+	(void)i;
+	smtp_over(e, "client closed");
+}
+
+/* What was read is served first (DECISIONS, half-closed peers). */
+static void
+engine_end_later(struct smtp_engine *e, struct smtp_input *i)
+{
+	(void)i;
+	smtp_line_clear(&e->line[SMTP_CLIENT]);
+}
+
+static void
+engine_end_content(struct smtp_engine *e, struct smtp_input *i)
+{
+	(void)i;
+	smtp_over(e, "client closed inside a message");
+}
+
+static void
+engine_end_skip(struct smtp_engine *e, struct smtp_input *i)
+{
+	(void)i;
+	smtp_tell(e, buf_head(&e->said), e->said.used);
+	smtp_over(e, "client closed inside a message");
+}
+
+void
+smtp_settle(struct smtp_engine *e)
+{
+	smtp_queue_flush(e);
+	if (e->is_done || e->queue_used > 0)
+		return;
+	if (e->is_client_lost) {
+		smtp_over(e, "client lost");
+		return;
+	}
+	if (e->state == SMTP_WAIT || e->state == SMTP_WAIT_STRICT)
+		e->state = SMTP_COMMAND;
+	if (e->state == SMTP_HELD) {
+		e->state = SMTP_COMMAND;
+		smtp_command_take(e, buf_head(&e->held), e->held.used);
+		return;
+	}
+	if (e->state != SMTP_COMMAND)
+		return;
+	if (e->has_ended[SMTP_CLIENT])
+		smtp_over(e, "client closed");
+	else if (e->is_stopping && e->txn_now == -1)
+		smtp_over_421(e, "4.3.2", "service shutting down",
+		    "shutdown");
+}
+
+/* May the client be read on? */
+static int
+engine_is_ready(const struct smtp_engine *e)
+{
+	return e->passlen[SMTP_DEST] == 0 && !e->has_question &&
+	    (e->events & (EVENT_OVER | EVENT_CLOSE_DEST)) == 0 &&
+	    e->queue_used < SMTP_QUEUE_MAX - 3 &&
+	    e->out[SMTP_DEST].used < SMTP_OUT_HIGH &&
+	    e->out[SMTP_CLIENT].used < SMTP_OUT_HIGH;
+}
+
+static size_t
+engine_feed_client(struct smtp_engine *e, const uint8_t *in, size_t len)
+{
+	struct smtp_input	i;
+	size_t			taken = 0;
+
+	while (taken < len && (engine_is_ready(e) || e->is_done)) {
+		memset(&i, 0, sizeof(i));
+		i.in = in + taken;
+		i.len = len - taken;
+		engine_step(e, ON_OCTETS, &i);
+		taken += i.taken;
+		if (i.taken == 0)
+			break;
+	}
+	return taken;
+}
+
+static size_t
+engine_feed_dest(struct smtp_engine *e, const uint8_t *in, size_t len)
+{
+	struct smtp_input	i;
+	size_t			taken = 0;
+
+	if (e->dest == DEST_GONE || e->is_done)
+		return len;
+	while (taken < len && e->out[SMTP_CLIENT].used < SMTP_OUT_HIGH &&
+	    smtp_engine_ended(e) == NULL && e->dest != DEST_GONE &&
+	    !(e->has_question && e->stage == SMTP_STAGE_CONNECT)) {
+		memset(&i, 0, sizeof(i));
+		i.in = in + taken;
+		i.len = len - taken;
+		smtp_dest_feed(e, &i);
+		taken += i.taken;
+		if (i.has_reply)
+			engine_step(e, ON_REPLY, &i);
+	}
+	return taken;
+}
+
+size_t
+smtp_engine_feed(struct smtp_engine *e, enum smtp_side side,
+    const uint8_t *in, size_t len, int64_t now_ms)
+{
+	struct smtp_input	i;
+	size_t			taken;
+
+	e->now_ms = now_ms;
+	memset(&i, 0, sizeof(i));
+	i.reason = "destination closed";
+	if (len == 0 && !e->has_ended[side]) {
+		e->has_ended[side] = 1;
+		if (side == SMTP_CLIENT)
+			engine_step(e, ON_CLIENT_END, &i);
+		else if (e->dest != DEST_GONE)
+			engine_step(e, ON_DEST_END, &i);
+		return 0;
+	}
+	if (side == SMTP_CLIENT)
+		taken = engine_feed_client(e, in, len);
+	else
+		taken = engine_feed_dest(e, in, len);
+	if (taken > 0)
+		e->progress_ms[side] = now_ms;
+	e->octets[side] += taken;
+	return taken;
+}
+
+void
+smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
+    const char *reason, int64_t now_ms)
+{
+	struct smtp_input	i;
+	size_t			n;
+
+	e->now_ms = now_ms;
+	if (e->is_done)
+		return;
+	if (side == SMTP_DEST) {
+		memset(&i, 0, sizeof(i));
+		i.reason = reason;
+		if (e->dest != DEST_GONE)
+			engine_step(e, ON_DEST_END, &i);
+		return;
+	}
+	e->is_client_lost = 1;
+	buf_clear(&e->out[SMTP_CLIENT]);
+	smtp_set_reason(e, reason, NULL, 0);
+	/* A message whose end is out: what became of it is worth a line. */
+	for (n = 0; n < e->queue_used && !smtp_content_is_owed(e); n++) {
+		const struct smtp_queue_entry	*q;
+
+		q = &e->queue[(e->queue_head + n) % SMTP_QUEUE_MAX];
+		if (q->verb == VERB_DOT || (q->flags & QUEUE_LAST)) {
+			smtp_stop_reading(e);
+			return;
+		}
+	}
+	smtp_over(e, reason);
+}
+
+void
+smtp_engine_connected(struct smtp_engine *e, int64_t now_ms)
+{
+	e->now_ms = now_ms;
+	if (e->is_done || e->dest != DEST_CONNECTING)
+		return;
+	e->dest = DEST_GREETING;
+	e->turn_ms = now_ms;
+}
+
+void
+smtp_engine_connecting(struct smtp_engine *e, int64_t now_ms)
+{
+	e->now_ms = now_ms;
+	if (e->is_done)
+		return;
+	e->dest = DEST_CONNECTING;
+	e->has_ended[SMTP_DEST] = 0;
+	e->turn_ms = now_ms;
+}
+
+void
+smtp_engine_no_choice(struct smtp_engine *e, const char *reason,
+    int64_t now_ms)
+{
+	e->now_ms = now_ms;
+	smtp_over_421(e, "4.4.1", "destination not available", reason);
+}
+
+void
+smtp_engine_stop(struct smtp_engine *e, int64_t now_ms)
+{
+	e->now_ms = now_ms;
+	e->is_stopping = 1;
+	if (e->state == SMTP_GREETING)
+		smtp_over_421(e, "4.3.2", "service shutting down",
+		    "shutdown");
+	else
+		smtp_settle(e);
+}
+
+void
+smtp_engine_fail(struct smtp_engine *e, const char *reason, int64_t now_ms)
+{
+	e->now_ms = now_ms;
+	smtp_over_421(e, "4.3.0", "service not available", reason);
+}
+
+void
+smtp_engine_sent(struct smtp_engine *e, enum smtp_side side, size_t sent,
+    int is_blocked, int64_t now_ms)
+{
+	if (sent > 0)
+		e->sent_ms[side] = now_ms;
+	if (side == SMTP_DEST)
+		e->is_dest_blocked = (uint8_t)(is_blocked != 0);
+	else
+		e->is_client_blocked = (uint8_t)(is_blocked != 0);
+}
+
+unsigned int
+smtp_engine_events(struct smtp_engine *e)
+{
+	unsigned int	events = e->events;
+
+	e->events = 0;
+	return events;
+}
+
+void
+smtp_ask(struct smtp_engine *e, enum smtp_stage stage)
+{
+	e->stage = (uint8_t)stage;
+	e->question++;
+	e->has_question = 1;
+	if (stage != SMTP_STAGE_CONNECT)
+		e->state = SMTP_ASKED;
+}
+
+const char *
+smtp_state_name(enum smtp_state s)
+{
+	static const char *const names[SMTP_STATES] = {
+		"greeting", "command", "held", "asked", "wait",
+		"wait-strict", "auth", "content", "chunk", "skip-content",
+		"skip-chunk", "last", "over"
+	};
+
+	return names[s];
+}

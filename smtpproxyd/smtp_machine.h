@@ -1,0 +1,123 @@
+#ifndef SMTP_MACHINE_H
+#define SMTP_MACHINE_H
+
+#include "smtp_engine.h"
+
+/*
+ * What the files of the engine share among themselves; nobody else includes
+ * this.  smtp_engine.c has the table of states and events, smtp_client.c the
+ * commands, smtp_content.c DATA and BDAT, smtp_dest.c the replies,
+ * smtp_queue.c what is outstanding, smtp_wait.c the time.
+ */
+#define SMTP_OUT_DEST_MAX	BUF_SMALL
+#define SMTP_OUT_CLIENT_MAX	(SMTP_REPLY_MAX + 4 * BUF_SMALL)
+#define SMTP_OUT_HIGH		4096	/* above it the other side waits */
+#define SMTP_SAY_MAX		512	/* a reply of our own */
+#define SMTP_LAST_MS		5000
+
+/* What goes with an event. */
+struct smtp_input {
+	const uint8_t		*in;
+	size_t			 len;
+	size_t			 taken;
+	enum smtp_answer	 answer;
+	const char		*reply;		/* with an answer */
+	const char		*reason;	/* with an end */
+	int			 has_reply;	/* e->reply is complete */
+};
+typedef void smtp_step_fn(struct smtp_engine *, struct smtp_input *);
+
+/* smtp_queue.c: outstanding commands and local replies. */
+
+/* There is always room: the client is not read when there is little. */
+void	smtp_queue_push(struct smtp_engine *, enum smtp_verb,
+	    enum smtp_origin, unsigned int flags, int txn);
+void	smtp_queue_pop(struct smtp_engine *);
+struct smtp_queue_entry	*smtp_queue_first(struct smtp_engine *);
+struct smtp_queue_entry	*smtp_queue_last(struct smtp_engine *);
+/* Entries that belong to this transaction belong to none any more. */
+void	smtp_queue_forget_txn(struct smtp_engine *, int txn);
+void	smtp_queue_clear(struct smtp_engine *);
+/*
+ * Our own reply, at once or in its turn: "502 5.5.1 text" without CRLF; with
+ * QUEUE_CLOSE the session ends behind it.  5xx counts as an error.
+ */
+void	smtp_queue_say(struct smtp_engine *, const char *, unsigned int flags);
+/* Write out the local replies whose turn it is. */
+void	smtp_queue_flush(struct smtp_engine *);
+
+/* Transactions. */
+int	smtp_txn_new(struct smtp_engine *);	/* index, -1: all in use */
+void	smtp_txn_end(struct smtp_engine *, int txn, const char *reason);
+void	smtp_txn_reply(struct smtp_engine *, int txn, const void *, size_t);
+struct smtp_txn	*smtp_txn_at(struct smtp_engine *, int txn);	/* or NULL */
+
+/* smtp_engine.c */
+
+/* Octets to the client; without memory the session is over. */
+void	smtp_tell(struct smtp_engine *, const void *, size_t);
+void	smtp_tell_line(struct smtp_engine *, const char *);
+/* It is over; the first reason stays. */
+void	smtp_over(struct smtp_engine *, const char *reason);
+void	smtp_set_reason(struct smtp_engine *, const char *reason,
+	    const void *text, size_t len);
+/*
+ * One reply of ours in the place of the oldest that is due, or unasked when
+ * none is, then the end.  "4.4.2", "lost connection": the code is 421.
+ */
+void	smtp_over_421(struct smtp_engine *, const char *enhanced,
+	    const char *text, const char *reason);
+/* The same with "451 ..." in front of it, for the oldest (DECISIONS). */
+void	smtp_over_451(struct smtp_engine *, const char *enhanced,
+	    const char *text, const char *reason);
+/* Format "CODE ENHANCED HOSTNAME text" into SMTP_SAY_MAX octets. */
+void	smtp_format(struct smtp_engine *, char *, const char *code,
+	    const char *enhanced, const char *text);
+void	smtp_close_dest(struct smtp_engine *);
+void	smtp_ask(struct smtp_engine *, enum smtp_stage);
+/* What follows once nothing is outstanding. */
+void	smtp_settle(struct smtp_engine *);
+/* Client's octets count no more; our last words wait in the queue. */
+void	smtp_stop_reading(struct smtp_engine *);
+
+/* smtp_client.c */
+smtp_step_fn	smtp_client_early, smtp_client_command, smtp_client_strict,
+		smtp_client_auth, smtp_client_last, smtp_client_drop,
+		smtp_client_hold;
+/* A complete command line, new or held. */
+void	smtp_command_take(struct smtp_engine *, const uint8_t *, size_t);
+/* The question about the held line was answered with "pass". */
+void	smtp_command_go(struct smtp_engine *);
+/* It was answered with a reply of ours. */
+void	smtp_command_refuse(struct smtp_engine *, const char *reply);
+
+/* smtp_content.c */
+smtp_step_fn	smtp_content_feed, smtp_content_feed_chunk,
+		smtp_content_skip, smtp_content_skip_chunk;
+void	smtp_content_start(struct smtp_engine *, int txn);
+void	smtp_bdat_take(struct smtp_engine *, const struct smtp_cmd *,
+	    const uint8_t *line, size_t len);
+void	smtp_bdat_forward(struct smtp_engine *);
+/* Our own reply to it, once its octets were read and dropped. */
+void	smtp_bdat_refuse(struct smtp_engine *, const char *reply);
+/* Content is complete and may be finished. */
+void	smtp_content_finish(struct smtp_engine *);
+/* Octets are still owed to the destination by its last command. */
+int	smtp_content_is_owed(const struct smtp_engine *);
+/*
+ * A refusal inside a message: the destination is closed, what the client
+ * still sends of it is dropped, then it hears this reply (with CRLF or not).
+ */
+void	smtp_content_refuse(struct smtp_engine *, const void *, size_t,
+	    const char *reason);
+/* All of the refused content was dropped. */
+void	smtp_content_skipped(struct smtp_engine *);
+
+/* smtp_dest.c */
+void	smtp_dest_feed(struct smtp_engine *, struct smtp_input *);
+smtp_step_fn	smtp_dest_greeting, smtp_dest_reply, smtp_dest_early,
+		smtp_dest_ignore, smtp_dest_gone, smtp_dest_gone_content,
+		smtp_dest_next;
+void	smtp_dest_bad(struct smtp_engine *, const char *fault);
+
+#endif

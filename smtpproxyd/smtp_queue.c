@@ -1,0 +1,225 @@
+/*
+ * What is outstanding between client and destination: commands that wait for
+ * their replies, our own replies that wait for their turn among them, and the
+ * transactions they belong to.  Part of the engine: no I/O, no clock.  Replies
+ * leave strictly in the order of the commands (RFC 2920 3.2).
+ */
+#include "smtp_machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+smtp_queue_push(struct smtp_engine *e, enum smtp_verb verb,
+    enum smtp_origin origin, unsigned int flags, int txn)
+{
+	struct smtp_queue_entry	*q;
+
+	if (e->queue_used == SMTP_QUEUE_MAX) {
+		smtp_over(e, "queue full");
+		return;
+	}
+	if (e->queue_used == 0)
+		e->turn_ms = e->now_ms;
+	q = &e->queue[(e->queue_head + e->queue_used) % SMTP_QUEUE_MAX];
+	e->queue_used++;
+	memset(q, 0, sizeof(*q));
+	q->verb = (uint8_t)verb;
+	q->origin = (uint8_t)origin;
+	q->flags = (uint8_t)flags;
+	q->txn = (int8_t)txn;
+}
+
+void
+smtp_queue_pop(struct smtp_engine *e)
+{
+	e->queue_head = (uint8_t)((e->queue_head + 1) % SMTP_QUEUE_MAX);
+	e->queue_used--;
+	e->turn_ms = e->now_ms;
+}
+
+struct smtp_queue_entry *
+smtp_queue_first(struct smtp_engine *e)
+{
+	if (e->queue_used == 0)
+		return NULL;
+	return &e->queue[e->queue_head];
+}
+
+struct smtp_queue_entry *
+smtp_queue_last(struct smtp_engine *e)
+{
+	if (e->queue_used == 0)
+		return NULL;
+	return &e->queue[(e->queue_head + e->queue_used - 1) %
+	    SMTP_QUEUE_MAX];
+}
+
+void
+smtp_queue_forget_txn(struct smtp_engine *e, int txn)
+{
+	size_t	i;
+
+	for (i = 0; i < e->queue_used; i++) {
+		struct smtp_queue_entry	*q;
+
+		q = &e->queue[(e->queue_head + i) % SMTP_QUEUE_MAX];
+		if (q->txn == txn)
+			q->txn = -1;
+	}
+}
+
+void
+smtp_queue_clear(struct smtp_engine *e)
+{
+	e->queue_head = 0;
+	e->queue_used = 0;
+	buf_clear(&e->said);
+}
+
+static void
+queue_say_one(struct smtp_engine *e, const char *text, unsigned int flags)
+{
+	size_t	len = strlen(text);
+
+	if (e->queue_used == 0) {
+		smtp_tell_line(e, text);
+		if (flags & QUEUE_CLOSE)
+			smtp_over(e, "refused");
+		return;
+	}
+	if (len > SMTP_SAY_MAX || buf_add(&e->said, text, len) == -1 ||
+	    buf_add(&e->said, "\r\n", 2) == -1) {
+		smtp_over(e, "out of memory");
+		return;
+	}
+	smtp_queue_push(e, VERB_NONE, ORIGIN_LOCAL, flags, -1);
+	if (!e->is_done)
+		smtp_queue_last(e)->len = (uint16_t)(len + 2);
+}
+
+void
+smtp_queue_say(struct smtp_engine *e, const char *text, unsigned int flags)
+{
+	char	line[SMTP_SAY_MAX];
+
+	if (e->is_done)
+		return;
+	queue_say_one(e, text, flags);
+	if (text[0] != '5' || (flags & QUEUE_CLOSE) || e->is_done)
+		return;
+	e->nerrors++;
+	if (e->set->max_errors == 0 || e->nerrors < e->set->max_errors)
+		return;
+	smtp_set_reason(e, "too many errors", NULL, 0);
+	smtp_stop_reading(e);
+	smtp_format(e, line, "421", "4.7.0", "too many errors");
+	queue_say_one(e, line, QUEUE_CLOSE);
+}
+
+void
+smtp_queue_flush(struct smtp_engine *e)
+{
+	struct smtp_queue_entry	*q;
+	unsigned int		 flags;
+
+	while (!e->is_done && (q = smtp_queue_first(e)) != NULL) {
+		if (q->flags & QUEUE_VOID) {
+			/* All before it is answered: now it goes. */
+			smtp_close_dest(e);
+			smtp_queue_pop(e);
+			continue;
+		}
+		if (q->origin != ORIGIN_LOCAL)
+			return;
+		flags = q->flags;
+		smtp_tell(e, buf_head(&e->said), q->len);
+		buf_drop(&e->said, q->len);
+		smtp_queue_pop(e);
+		if (flags & QUEUE_CLOSE)
+			smtp_over(e, "refused");
+	}
+}
+
+int
+smtp_txn_new(struct smtp_engine *e)
+{
+	int	i;
+
+	for (i = 0; i < SMTP_TXNS; i++) {
+		struct smtp_txn	*t = &e->txn[i];
+
+		if (t->state != TXN_FREE)
+			continue;
+		memset(t, 0, sizeof(*t));
+		t->state = TXN_OPEN;
+		t->number = ++e->nmessages;
+		t->start_ms = e->now_ms;
+		return i;
+	}
+	return -1;
+}
+
+struct smtp_txn *
+smtp_txn_at(struct smtp_engine *e, int txn)
+{
+	if (txn < 0 || txn >= SMTP_TXNS)
+		return NULL;
+	return &e->txn[txn];
+}
+
+void
+smtp_txn_end(struct smtp_engine *e, int txn, const char *reason)
+{
+	struct smtp_txn	*t = smtp_txn_at(e, txn);
+
+	if (t == NULL || t->state == TXN_FREE || t->state == TXN_ENDED)
+		return;
+	t->state = TXN_ENDED;
+	t->end_ms = e->now_ms;
+	t->reason = reason;
+	if (t->is_delivered)
+		e->ndelivered++;
+	if (e->txn_now == txn)
+		e->txn_now = -1;
+	smtp_queue_forget_txn(e, txn);
+}
+
+void
+smtp_txn_reply(struct smtp_engine *e, int txn, const void *text, size_t len)
+{
+	struct smtp_txn	*t = smtp_txn_at(e, txn);
+	const uint8_t	*end;
+
+	if (t == NULL || t->state == TXN_FREE)
+		return;
+	if ((end = memchr(text, '\r', len)) != NULL)
+		len = (size_t)(end - (const uint8_t *)text);
+	if (len > SMTP_TEXT_MAX)
+		len = SMTP_TEXT_MAX;
+	free(t->reply);
+	if ((t->reply = malloc(len + 1)) == NULL)
+		return;			/* the log does without */
+	memcpy(t->reply, text, len);
+	t->reply[len] = '\0';
+}
+
+struct smtp_txn *
+smtp_engine_ended(struct smtp_engine *e)
+{
+	int	i;
+
+	for (i = 0; i < SMTP_TXNS; i++)
+		if (e->txn[i].state == TXN_ENDED)
+			return &e->txn[i];
+	return NULL;
+}
+
+void
+smtp_engine_free_txn(struct smtp_engine *e, struct smtp_txn *t)
+{
+	(void)e;
+	free(t->from);
+	free(t->reply);
+	memset(t, 0, sizeof(*t));
+}
