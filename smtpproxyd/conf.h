@@ -18,6 +18,7 @@
 #define CONF_WORKERS_MAX 64
 #define CONF_LIST_MAX	32		/* pass-verbs, mechanisms of a relay */
 #define CONF_CHOICES_MAX 256		/* destinations of a relay, resolved */
+#define CONF_RELAYS_MAX	1024
 #define CONF_PATH_MAX	256
 
 /* RFC 5321 4.5.3.2; what each one means stands in smtpproxyd.conf(5). */
@@ -100,13 +101,15 @@ struct conf_relay {
 	char			 name[CONF_NAME_MAX];
 	uint32_t		 number;	/* in this generation */
 	struct conf_place	 place;
-	struct conf_listener	*listeners;
-	struct conf_destination	*destinations;
+	struct conf_listener	*listeners;	/* not in workers */
+	struct conf_destination	*destinations;	/* not in workers */
 	struct conf_choice	*choices;	/* array */
 	size_t			 nchoices;
+	size_t			 nannounced;	/* choices; reader only */
 	struct conf_limits	 limits;
 	enum conf_pregreet	 pregreet;
 	int			 has_pregreet;	/* parser only */
+	int			 is_broken;	/* parser: a line of it failed */
 	char			 pass_verbs[CONF_LIST_MAX][CONF_VERB_MAX];
 	size_t			 npass_verbs;
 	/* Mechanisms that may be offered; none: the built-in list. */
@@ -125,7 +128,16 @@ struct conf_table {
 	char			 name[CONF_NAME_MAX];
 	struct conf_place	 place;
 	struct conf_table_entry	*entries;
+	struct conf_table_entry	*last;		/* to add behind */
+	int			 is_broken;	/* parser: a line of it failed */
 	struct conf_table	*next;
+};
+
+enum conf_setting {			/* bits of conf.is_set */
+	SETTING_WORKERS = 0,
+	SETTING_USER,
+	SETTING_CHROOT,
+	SETTING_HOSTNAME
 };
 
 struct conf {
@@ -139,22 +151,45 @@ struct conf {
 	struct conf_relay	*relays;	/* in the order of the file */
 	uint32_t		 nrelays;
 	struct conf_file	*files;		/* names that places point to */
+	struct conf_place	 place;		/* top of the file given */
+	uint32_t		 is_set;	/* parser only */
+	/* conf_wire.c, reader: record awaited, relays announced, the last. */
+	uint32_t		 wire_next;
+	uint32_t		 wire_nrelays;
+	struct conf_relay	*wire_relay;
 };
 
-/* All defaults, no relay.  NULL without memory. */
+/*
+ * All defaults, no relay.  What the system must be asked for (nworkers 0,
+ * hostname "") is filled in by conf_finish(): a confined worker could not.
+ * NULL without memory.
+ */
 struct conf	*conf_new(void);
 void		 conf_free(struct conf *);
 
 /*
  * Setters, for the parser.  0; or -1 with what was wrong and what was expected
- * in `why` (size octets): the caller puts file and line in front and goes on,
- * so that all errors of a file come in one go.
+ * in `why`: the caller puts file and line in front and goes on, so that all
+ * errors of a file come in one go.  Saying a thing twice is an error.
  */
 struct conf_why {
 	char	text[512];
 };
 
-const char *conf_file_name(struct conf *, const char *);   /* lasting copy */
+/* Write the text, cut where it does not fit.  Always -1. */
+int	conf_fail(struct conf_why *, const char *, ...)
+	    __attribute__((__format__ (printf, 2, 3)));
+
+/*
+ * Numbers as words: digits; digits with K, M or G (1024 and its powers); a
+ * port as digits, "smtp", "submission" or "submissions".
+ */
+int	conf_read_number(const char *, int64_t *, struct conf_why *);
+int	conf_read_size(const char *, int64_t *, struct conf_why *);
+int	conf_read_port(const char *, int64_t *, struct conf_why *);
+
+/* A lasting copy that belongs to the conf; NULL without memory. */
+const char *conf_file_name(struct conf *, const char *);
 int	conf_set_workers(struct conf *, int64_t, struct conf_why *);
 int	conf_set_user(struct conf *, const char *, struct conf_why *);
 int	conf_set_chroot(struct conf *, const char *, struct conf_why *);
@@ -167,6 +202,11 @@ struct conf_table *conf_add_table(struct conf *, const char *name,
 	    struct conf_place, struct conf_why *);
 int	conf_add_table_entry(struct conf_table *, const char *,
 	    struct conf_place, struct conf_why *);
+/*
+ * NULL with why when the name is no good.  name NULL: a relay without one,
+ * already broken, so that the lines of a block can be checked whose first
+ * line was wrong.
+ */
 struct conf_relay *conf_add_relay(struct conf *, const char *name,
 	    struct conf_place, struct conf_why *);
 int	conf_add_listener(struct conf *, struct conf_relay *, const char *host,
@@ -193,6 +233,7 @@ typedef int conf_resolve_fn(void *, const char *host, struct addr *, size_t *n,
 typedef void conf_say_fn(void *, const struct conf_place *, const char *);
 int	conf_finish(struct conf *, conf_resolve_fn *, void *, conf_say_fn *,
 	    void *);
+#define CONF_RESOLVE_MAX 16	/* addresses of one name: room at resolve */
 
 /* Relay by its number in this generation, or NULL. */
 const struct conf_relay	*conf_relay_by_number(const struct conf *, uint32_t);

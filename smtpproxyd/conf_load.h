@@ -13,7 +13,21 @@
  */
 struct conf	*conf_load(const char *path, conf_resolve_fn *, void *);
 
-/* "name=value"; -1 when it has no '=' or the name is none. */
+/*
+ * "name=value" for every load that follows; a later one of the same name
+ * counts.  -1 when it has no '=', the name is none or the value can't be one.
+ */
 int		 conf_load_macro(const char *);
+void		 conf_load_forget_macros(void);
+
+/*
+ * The same from memory, for tests: `name` stands for the file, nothing can be
+ * included, and errors go to `say`.
+ */
+struct conf	*conf_load_text(const char *name, const char *, size_t,
+		    conf_resolve_fn *, void *, conf_say_fn *, void *say_arg);
+/* The same from a file, with errors to `say`. */
+struct conf	*conf_load_file(const char *path, conf_resolve_fn *, void *,
+		    conf_say_fn *, void *say_arg);
 
 #endif

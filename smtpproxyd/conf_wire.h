@@ -10,13 +10,19 @@
  * The configuration as workers receive it: CONF_BEGIN, numbered records of at
  * most 4 KiB, CONF_END (DECISIONS, configuration snapshot).  Only what
  * concerns sessions: host name, relays with their limits, lists and choices;
- * neither user, chroot nor tables.  Layer 2b: this file may include common/
- * only, so it writes and reads octets; who frames them is messages.c's user.
+ * neither user, chroot, listeners nor tables.  Layer 2b: this file may include
+ * common/ only, so it writes and reads octets; who frames them is messages.c's
+ * user.
+ *
+ * A record is its number (u32, from 0) and one or more items, each a kind
+ * (u8) and the fields of that kind.  Many items go into one record, so that a
+ * large configuration does not fill the queue of a channel.
  */
+#define CONF_WIRE_MAX	4096
 
 /*
  * Write the snapshot, one call of `put` for each record, in order.
- *   returns   the number of records, or -1 when put() gave -1 or a record
+ *   returns   the number of records, or -1 when put() gave -1 or something
  *             does not fit
  */
 typedef int conf_put_fn(void *, const uint8_t *, size_t);
@@ -24,8 +30,9 @@ int64_t	conf_wire_write(const struct conf *, conf_put_fn *, void *);
 
 /*
  * Take one record into a conf made with conf_new(): records in order, else
- * -1.  conf_wire_check() after the last: 0, or -1 when something is missing
- * or double.
+ * -1; after -1 the conf is good for conf_free() only.  conf_wire_check() after
+ * the last: 0, or -1 when something is missing.  wire_next is then the number
+ * of records, which CONF_END says too.
  */
 int	conf_wire_read(struct conf *, const uint8_t *, size_t);
 int	conf_wire_check(const struct conf *);

@@ -5,6 +5,10 @@
 
 #include "../privsep/msg_table.h"
 
+#define CONF_RECORD_MAX		4096	/* octets of a record */
+#define RESOLVE_HOST_MAX	255	/* octets of a host name */
+#define RESOLVE_ADDRS_MAX	16	/* of one name */
+
 /*
  * Messages that concern the configuration and sessions, between parent,
  * workers and the resolver child of the configuration.  In `id` stands the
@@ -13,7 +17,7 @@
 enum smtp_msg_type {
 	/* parent to worker: the snapshot (conf_wire.h) */
 	MSG_CONF_BEGIN = MSG_USER,	/* generation u32 */
-	MSG_CONF_RECORD,		/* number u32, kind u8, fields */
+	MSG_CONF_RECORD,		/* a record, as msg_put_octets() */
 	MSG_CONF_END,			/* generation u32, records u32 */
 
 	/*
@@ -36,9 +40,17 @@ enum smtp_msg_type {
 	/* worker to parent: it is over, its descriptors are closed */
 	MSG_SESSION_END,
 
-	/* parent to resolve: host str, port; and back, at most 16 addresses */
+	/* parent to resolve: host str; and back, at most 16 addrs */
 	MSG_RESOLVE,			/* id: number of the question */
 	MSG_RESOLVED			/* error u32, count u8, addrs */
+};
+
+/* The error of MSG_RESOLVED; codes of getaddrinfo(3) differ by system. */
+enum resolve_error {
+	RESOLVE_OK = 0,
+	RESOLVE_NO_NAME,		/* no such name, or no address */
+	RESOLVE_LATER,			/* a temporary failure */
+	RESOLVE_FAILED
 };
 
 extern const struct msg_row	messages[];

@@ -1,0 +1,659 @@
+/*
+ * The grammar of smtpproxyd.conf(5).  Runs in the parent, as root, on words
+ * of the lexer; actions only hand values to conf_set_*() and conf_add_*(),
+ * which check them.  A line that is wrong is said and skipped, so that all
+ * errors of a file come in one go.
+ */
+%{
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf_lex.h"
+#include "conf_parse.h"
+
+struct parse_list {
+	struct lex_word		 word;
+	struct parse_list	*next;
+	struct parse_list	*last;		/* in the first one */
+};
+
+struct parse_number {
+	int64_t			 n;
+	struct conf_place	 place;
+};
+
+enum parse_where {
+	WHERE_TOP = 1,			/* begins a line outside relays */
+	WHERE_RELAY = 2,		/* begins a line in a relay */
+	WHERE_BOTH = 3,
+	WHERE_INSIDE = 4		/* never the first word of a line */
+};
+
+struct parse_keyword {
+	const char		*name;
+	int			 token;
+	int			 value;
+	enum parse_where	 where;
+	const char		*usage;	/* NULL: a later version's */
+};
+
+static struct {
+	struct conf			*conf;
+	struct conf_lex			*lex;
+	conf_say_fn			*say;
+	void				*say_arg;
+	int				 nerrors;
+	struct conf_relay		*relay;	/* whose block it is, or NULL */
+	/* The token that was read last, and where it stood. */
+	int				 token;
+	struct lex_word			 word;
+	const struct parse_keyword	*keyword;
+	int				 is_first;	/* of its line */
+	/* How the line began. */
+	const struct parse_keyword	*statement;
+	struct lex_word			 first;
+	int				 is_next_first;
+	int				 is_recovering;
+	int				 nest;	/* braces that are open */
+	struct conf_why			 why;	/* of the action that runs */
+} p;
+
+int		 yyparse(void);
+static int	 yylex(void);
+static void	 yyerror(const char *);
+static void	 parse_recovered(void);
+static int	 parse_check(int, const struct conf_place *,
+		    const struct conf_why *);
+static int	 parse_read(int (*)(const char *, int64_t *,
+		    struct conf_why *), const struct lex_word *,
+		    struct parse_number *);
+static struct conf_limits *parse_limits(void);
+static struct parse_list *parse_list_add(struct parse_list *,
+		    const struct lex_word *);
+static void	 parse_include(const struct lex_word *);
+static void	 parse_macro(const struct lex_word *,
+		    const struct parse_list *);
+static void	 parse_table(const struct lex_word *,
+		    const struct parse_list *);
+static int	 parse_relay(const struct lex_word *);
+static void	 parse_relay_end(void);
+static void	 parse_forward(const struct parse_list *,
+		    const struct parse_number *);
+static void	 parse_mechs(const struct parse_list *);
+
+#define WHY	(&p.why)
+%}
+
+%union {
+	struct lex_word		 word;
+	struct parse_number	 number;
+	struct parse_list	*list;
+	int			 value;
+}
+
+%token	INCLUDE TABLE RELAY WORKERS USER CHROOT HOSTNAME
+%token	LISTEN ON PORT FORWARD TO TIMEOUT PREGREET REJECT ALLOW
+%token	PASSVERB AUTHMECHS
+%token	BAD LATER FILE_END
+%token	<value>		LIMIT SIZE_LIMIT
+%token	<word>		STRING BLOCK
+%type	<number>	number size port
+%type	<list>		words values
+%type	<word>		stage
+
+%%
+
+grammar		: /* empty */
+		| grammar '\n'
+		| grammar FILE_END
+		| grammar INCLUDE STRING '\n'	{ parse_include(&$3); }
+		| grammar macro '\n'
+		| grammar global '\n'
+		| grammar limit '\n'
+		| grammar table '\n'
+		| grammar relay '\n'
+		| grammar error '\n'		{ yyerrok; parse_recovered(); }
+		;
+
+optnl		: /* empty */
+		| optnl '\n'
+		;
+
+comma		: /* empty */
+		| ',' optnl
+		;
+
+words		: STRING optnl			{
+			if (($$ = parse_list_add(NULL, &$1)) == NULL)
+				YYABORT;
+		}
+		| words comma STRING optnl	{
+			if (($$ = parse_list_add($1, &$3)) == NULL)
+				YYABORT;
+		}
+		;
+
+values		: STRING			{
+			if (($$ = parse_list_add(NULL, &$1)) == NULL)
+				YYABORT;
+		}
+		| values STRING			{
+			if (($$ = parse_list_add($1, &$2)) == NULL)
+				YYABORT;
+		}
+		;
+
+number		: STRING			{
+			if (parse_read(conf_read_number, &$1, &$$) == -1)
+				YYERROR;
+		}
+		;
+
+size		: STRING			{
+			if (parse_read(conf_read_size, &$1, &$$) == -1)
+				YYERROR;
+		}
+		;
+
+port		: PORT STRING			{
+			if (parse_read(conf_read_port, &$2, &$$) == -1)
+				YYERROR;
+		}
+		;
+
+macro		: STRING '=' values		{ parse_macro(&$1, $3); }
+		;
+
+global		: WORKERS number		{
+			(void)parse_check(conf_set_workers(p.conf, $2.n, WHY),
+			    &$2.place, WHY);
+		}
+		| USER STRING			{
+			(void)parse_check(conf_set_user(p.conf, $2.text, WHY),
+			    &$2.place, WHY);
+		}
+		| CHROOT STRING			{
+			(void)parse_check(conf_set_chroot(p.conf, $2.text,
+			    WHY), &$2.place, WHY);
+		}
+		| HOSTNAME STRING		{
+			(void)parse_check(conf_set_hostname(p.conf, $2.text,
+			    WHY), &$2.place, WHY);
+		}
+		;
+
+limit		: LIMIT number			{
+			(void)parse_check(conf_set_limit(parse_limits(),
+			    (enum conf_limit)$1, $2.n, WHY), &$2.place, WHY);
+		}
+		| SIZE_LIMIT size		{
+			(void)parse_check(conf_set_limit(parse_limits(),
+			    (enum conf_limit)$1, $2.n, WHY), &$2.place, WHY);
+		}
+		| TIMEOUT stage number		{
+			(void)parse_check(conf_set_timeout(parse_limits(),
+			    $2.text, $3.n, WHY), &$2.place, WHY);
+		}
+		;
+
+stage		: STRING			{ $$ = $1; }
+		| BLOCK				{ $$ = $1; }
+		;
+
+table		: TABLE '<' STRING '>' '{' optnl '}'	{
+			parse_table(&$3, NULL);
+		}
+		| TABLE '<' STRING '>' '{' optnl words '}' {
+			parse_table(&$3, $7);
+		}
+		;
+
+relay		: relay_head relay_body relay_end	{ parse_relay_end(); }
+		;
+
+relay_head	: RELAY STRING optnl '{'	{
+			if (parse_relay(&$2) == -1)
+				YYABORT;
+		}
+		| RELAY error '{'		{
+			yyerrok;
+			if (parse_relay(NULL) == -1)
+				YYABORT;
+		}
+		| RELAY error '\n'		{
+			yyerrok;
+			if (parse_relay(NULL) == -1)
+				YYABORT;
+		}
+		;
+
+relay_body	: /* empty */
+		| relay_body '\n'
+		| relay_body relay_opt '\n'
+		| relay_body limit '\n'
+		| relay_body error '\n'		{ yyerrok; parse_recovered(); }
+		;
+
+relay_end	: '}'
+		| relay_opt '}'
+		| limit '}'
+		;
+
+relay_opt	: LISTEN ON STRING port		{
+			(void)parse_check(conf_add_listener(p.conf, p.relay,
+			    $3.text, $4.n, $3.place, WHY), &$3.place, WHY);
+		}
+		| FORWARD TO STRING port	{
+			(void)parse_check(conf_add_destination(p.relay,
+			    $3.text, 0, $4.n, $3.place, WHY), &$3.place, WHY);
+		}
+		| FORWARD TO '<' STRING '>' port	{
+			(void)parse_check(conf_add_destination(p.relay,
+			    $4.text, 1, $6.n, $4.place, WHY), &$4.place, WHY);
+		}
+		| FORWARD TO '{' optnl words '}' port	{
+			parse_forward($5, &$7);
+		}
+		| PREGREET REJECT		{
+			(void)parse_check(conf_set_pregreet(p.relay,
+			    PREGREET_REJECT, WHY), &p.first.place, WHY);
+		}
+		| PREGREET ALLOW		{
+			(void)parse_check(conf_set_pregreet(p.relay,
+			    PREGREET_ALLOW, WHY), &p.first.place, WHY);
+		}
+		| PASSVERB STRING		{
+			(void)parse_check(conf_add_pass_verb(p.relay, $2.text,
+			    WHY), &$2.place, WHY);
+		}
+		| AUTHMECHS '{' optnl words '}'	{ parse_mechs($4); }
+		;
+
+%%
+
+static const struct parse_keyword	keywords[] = {
+	{ "allow", ALLOW, 0, WHERE_INSIDE, "" },
+	{ "auth-mechanisms", AUTHMECHS, 0, WHERE_RELAY,
+	    "auth-mechanisms { NAME ... }" },
+	{ "chroot", CHROOT, 0, WHERE_TOP, "chroot \"PATH\"" },
+	{ "forward", FORWARD, 0, WHERE_RELAY, "forward to HOST port PORT, "
+	    "forward to { HOST ... } port PORT or "
+	    "forward to <TABLE> port PORT" },
+	{ "hostname", HOSTNAME, 0, WHERE_TOP, "hostname \"NAME\"" },
+	{ "include", INCLUDE, 0, WHERE_TOP, "include \"FILE\"" },
+	{ "listen", LISTEN, 0, WHERE_RELAY,
+	    "listen on ADDRESS port PORT" },
+	{ "max-errors", LIMIT, LIMIT_ERRORS, WHERE_BOTH,
+	    "max-errors NUMBER" },
+	{ "max-message-size", SIZE_LIMIT, LIMIT_MESSAGE_SIZE, WHERE_BOTH,
+	    "max-message-size SIZE" },
+	{ "max-recipients", LIMIT, LIMIT_RECIPIENTS, WHERE_BOTH,
+	    "max-recipients NUMBER" },
+	{ "max-sessions", LIMIT, LIMIT_SESSIONS, WHERE_BOTH,
+	    "max-sessions NUMBER" },
+	{ "max-sessions-per-client", LIMIT, LIMIT_SESSIONS_PER_CLIENT,
+	    WHERE_BOTH, "max-sessions-per-client NUMBER" },
+	{ "on", ON, 0, WHERE_INSIDE, "" },
+	{ "pass-verb", PASSVERB, 0, WHERE_RELAY, "pass-verb NAME" },
+	{ "port", PORT, 0, WHERE_INSIDE, "" },
+	{ "pregreet", PREGREET, 0, WHERE_RELAY,
+	    "pregreet reject or pregreet allow" },
+	{ "reject", REJECT, 0, WHERE_INSIDE, "" },
+	{ "relay", RELAY, 0, WHERE_TOP, "relay \"NAME\" {" },
+	{ "table", TABLE, 0, WHERE_TOP, "table <NAME> { ADDRESS ... }" },
+	{ "timeout", TIMEOUT, 0, WHERE_BOTH, "timeout STAGE SECONDS" },
+	{ "to", TO, 0, WHERE_INSIDE, "" },
+	{ "user", USER, 0, WHERE_TOP, "user \"NAME\"" },
+	{ "workers", WORKERS, 0, WHERE_TOP, "workers NUMBER" },
+
+	/* Words that a later version will need: none may be used now. */
+	{ "add-header", LATER, 0, WHERE_BOTH, NULL },
+	{ "block", BLOCK, 0, WHERE_BOTH, NULL },
+	{ "bypass", LATER, 0, WHERE_BOTH, NULL },
+	{ "ca", LATER, 0, WHERE_BOTH, NULL },
+	{ "destination", LATER, 0, WHERE_BOTH, NULL },
+	{ "divert", LATER, 0, WHERE_BOTH, NULL },
+	{ "except", LATER, 0, WHERE_BOTH, NULL },
+	{ "identity", LATER, 0, WHERE_BOTH, NULL },
+	{ "mark", LATER, 0, WHERE_BOTH, NULL },
+	{ "match", LATER, 0, WHERE_BOTH, NULL },
+	{ "nat", LATER, 0, WHERE_BOTH, NULL },
+	{ "on-failure", LATER, 0, WHERE_BOTH, NULL },
+	{ "pass", LATER, 0, WHERE_BOTH, NULL },
+	{ "pki", LATER, 0, WHERE_BOTH, NULL },
+	{ "proxy-protocol", LATER, 0, WHERE_BOTH, NULL },
+	{ "smtps", LATER, 0, WHERE_BOTH, NULL },
+	{ "socket", LATER, 0, WHERE_BOTH, NULL },
+	{ "starttls", LATER, 0, WHERE_BOTH, NULL },
+	{ "strict-newlines", LATER, 0, WHERE_BOTH, NULL },
+	{ "tls", LATER, 0, WHERE_BOTH, NULL },
+	{ "tls-require", LATER, 0, WHERE_BOTH, NULL },
+	{ "transparent", LATER, 0, WHERE_BOTH, NULL }
+};
+
+static const char	expected_top[] = "NAME = VALUE, include, table, "
+	    "relay, workers, user, chroot, hostname, timeout or a limit";
+static const char	expected_relay[] = "listen, forward, pregreet, "
+	    "pass-verb, auth-mechanisms, timeout, a limit or }";
+
+static const struct parse_keyword *
+parse_keyword(const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (strcmp(name, keywords[i].name) == 0)
+			return &keywords[i];
+	return NULL;
+}
+
+/* Braces that are open where a line of the current block begins. */
+static int
+parse_base(void)
+{
+	return p.relay == NULL ? 0 : 1;
+}
+
+/* Words, and what each token means for the braces and the line. */
+static int
+parse_token(enum lex_token token)
+{
+	switch (token) {
+	case LEX_END:
+		return 0;
+	case LEX_FILE_END:
+		/* A block must end in its file: the rest can't be judged. */
+		return p.nest > 0 ? 0 : FILE_END;
+	case LEX_NEWLINE:
+		return '\n';
+	case LEX_CHAR:
+		if (p.word.text[0] == '{')
+			p.nest++;
+		else if (p.word.text[0] == '}' && p.nest > 0)
+			p.nest--;
+		return p.word.text[0];
+	case LEX_WORD:
+		p.keyword = parse_keyword(p.word.text);
+		return p.keyword == NULL ? STRING : p.keyword->token;
+	case LEX_QUOTED:
+		return STRING;
+	case LEX_BAD:
+		break;
+	}
+	return BAD;
+}
+
+static int
+yylex(void)
+{
+	do {
+		p.keyword = NULL;
+		p.token = parse_token(conf_lex_next(p.lex, &p.word));
+		/* A broken list is skipped up to the brace that ends it. */
+	} while (p.token == '\n' && p.is_recovering && p.nest > parse_base());
+	p.is_first = p.is_next_first;
+	if (p.is_first) {
+		p.first = p.word;
+		p.statement = p.keyword;
+	}
+	/* The brace of a relay may stand on the next line. */
+	p.is_next_first = p.token == '\n' && p.nest <= parse_base() &&
+	    (p.statement == NULL || p.statement->token != RELAY);
+	if (p.token == LIMIT || p.token == SIZE_LIMIT)
+		yylval.value = p.keyword->value;
+	else
+		yylval.word = p.word;
+	return p.token;
+}
+
+/* A relay or a line of it is known to be broken: no error follows from it. */
+static void
+parse_say(const struct conf_place *place, const struct conf_why *why)
+{
+	p.say(p.say_arg, place, why->text);
+	p.nerrors++;
+	if (p.relay != NULL)
+		p.relay->is_broken = 1;
+}
+
+static int
+parse_check(int rc, const struct conf_place *place,
+    const struct conf_why *why)
+{
+	if (rc == -1)
+		parse_say(place, why);
+	return rc;
+}
+
+/* The token at fault, as the admin wrote it. */
+static void
+parse_describe(char *to, size_t size)
+{
+	if (p.token == 0)
+		(void)strlcpy(to, "end of file", size);
+	else if (p.token == '\n')
+		(void)strlcpy(to, "end of line", size);
+	else
+		(void)snprintf(to, size, "\"%s\"", p.word.text);
+}
+
+/* The first word of a line is wrong there. */
+static void
+parse_error_first(struct conf_why *why)
+{
+	const char	*expected = p.relay == NULL ? expected_top :
+			    expected_relay;
+	char		 what[128];
+
+	parse_describe(what, sizeof(what));
+	if (p.token == 0)
+		(void)conf_fail(why, "end of file in a block, expected }");
+	else if (p.keyword != NULL && p.keyword->where == WHERE_RELAY)
+		(void)conf_fail(why, "%s outside a relay, expected %s", what,
+		    expected);
+	else if (p.keyword != NULL && p.keyword->where == WHERE_TOP)
+		(void)conf_fail(why, "%s inside a relay, expected %s", what,
+		    expected);
+	else
+		(void)conf_fail(why, "%s can't begin a line, expected %s",
+		    what, expected);
+}
+
+static void
+parse_error(struct conf_why *why)
+{
+	char	what[128];
+
+	parse_describe(what, sizeof(what));
+	if (p.keyword != NULL && p.keyword->usage == NULL)
+		(void)conf_fail(why, "%s: not supported by this version",
+		    p.word.text);
+	else if (p.is_first)
+		parse_error_first(why);
+	else if (p.statement != NULL && p.statement->usage != NULL &&
+	    p.statement->usage[0] != '\0')
+		(void)conf_fail(why, "unexpected %s, expected %s", what,
+		    p.statement->usage);
+	else if (p.first.text[0] == '}')
+		(void)conf_fail(why, "unexpected %s after }, expected the end "
+		    "of the line", what);
+	else
+		(void)conf_fail(why, "unexpected %s after \"%s\", expected %s",
+		    what, p.first.text, p.relay == NULL ? expected_top :
+		    expected_relay);
+}
+
+static void
+yyerror(const char *msg)
+{
+	struct conf_why	why;
+
+	p.is_recovering = 1;
+	if (p.token == BAD) {
+		if (p.relay != NULL)
+			p.relay->is_broken = 1;
+		return;			/* the lexer has said it */
+	}
+	if (strcmp(msg, "syntax error") == 0)
+		parse_error(&why);
+	else
+		(void)conf_fail(&why, "%s", msg);
+	parse_say(&p.word.place, &why);
+}
+
+static void
+parse_recovered(void)
+{
+	p.is_recovering = 0;
+	p.is_next_first = 1;
+	p.nest = parse_base();
+}
+
+static int
+parse_read(int (*read_fn)(const char *, int64_t *, struct conf_why *),
+    const struct lex_word *w, struct parse_number *to)
+{
+	int64_t	n;
+
+	if (parse_check(read_fn(w->text, &n, WHY), &w->place, WHY) == -1) {
+		p.is_recovering = 1;
+		return -1;
+	}
+	to->n = n;
+	to->place = w->place;
+	return 0;
+}
+
+static struct conf_limits *
+parse_limits(void)
+{
+	return p.relay == NULL ? &p.conf->limits : &p.relay->limits;
+}
+
+/* Out of memory is said, and is NULL. */
+static struct parse_list *
+parse_list_add(struct parse_list *list, const struct lex_word *w)
+{
+	struct parse_list	*item;
+
+	if ((item = conf_lex_alloc(p.lex, sizeof(*item))) == NULL) {
+		(void)parse_check(conf_fail(WHY, "out of memory"), &w->place,
+		    WHY);
+		return NULL;
+	}
+	item->word = *w;
+	if (list == NULL)
+		list = item;
+	else
+		list->last->next = item;
+	list->last = item;
+	return list;
+}
+
+static void
+parse_include(const struct lex_word *w)
+{
+	(void)parse_check(conf_input_include(conf_lex_input(p.lex), w->text,
+	    WHY), &w->place, WHY);
+}
+
+/* Several words are kept as one text: it is read again where it is used. */
+static void
+parse_macro(const struct lex_word *name, const struct parse_list *values)
+{
+	char	text[LEX_WORD_MAX] = "";
+
+	for (; values != NULL; values = values->next) {
+		if (text[0] != '\0')
+			(void)strlcat(text, " ", sizeof(text));
+		if (strlcat(text, values->word.text, sizeof(text)) <
+		    sizeof(text))
+			continue;
+		(void)conf_fail(WHY, "the value of macro %s is too long, "
+		    "expected below %d octets", name->text, LEX_WORD_MAX);
+		parse_say(&values->word.place, WHY);
+		return;
+	}
+	(void)parse_check(conf_lex_set_macro(p.lex, name->text, text, 0, WHY),
+	    &name->place, WHY);
+}
+
+static void
+parse_table(const struct lex_word *name, const struct parse_list *list)
+{
+	struct conf_table	*t;
+
+	t = conf_add_table(p.conf, name->text, name->place, WHY);
+	if (t == NULL) {
+		parse_say(&name->place, WHY);
+		return;
+	}
+	for (; list != NULL; list = list->next)
+		if (parse_check(conf_add_table_entry(t, list->word.text,
+		    list->word.place, WHY), &list->word.place, WHY) == -1)
+			t->is_broken = 1;
+}
+
+/* name NULL: the line was wrong, and that is said already. */
+static int
+parse_relay(const struct lex_word *name)
+{
+	const struct conf_place	*place = &p.first.place;
+	struct conf_relay	*r = NULL;
+
+	if (name != NULL) {
+		place = &name->place;
+		if ((r = conf_add_relay(p.conf, name->text, *place,
+		    WHY)) == NULL)
+			parse_say(place, WHY);
+	}
+	if (r == NULL && (r = conf_add_relay(p.conf, NULL, *place,
+	    WHY)) == NULL)
+		return parse_check(-1, place, WHY);
+	p.relay = r;
+	parse_recovered();
+	return 0;
+}
+
+static void
+parse_relay_end(void)
+{
+	p.relay = NULL;
+}
+
+static void
+parse_forward(const struct parse_list *list, const struct parse_number *port)
+{
+	for (; list != NULL; list = list->next)
+		(void)parse_check(conf_add_destination(p.relay,
+		    list->word.text, 0, port->n, list->word.place, WHY),
+		    &list->word.place, WHY);
+}
+
+static void
+parse_mechs(const struct parse_list *list)
+{
+	for (; list != NULL; list = list->next)
+		(void)parse_check(conf_add_auth_mech(p.relay, list->word.text,
+		    WHY), &list->word.place, WHY);
+}
+
+int
+conf_parse(struct conf *conf, struct conf_lex *lex, conf_say_fn *say,
+    void *say_arg)
+{
+	int	rc, nerrors;
+
+	memset(&p, 0, sizeof(p));
+	p.conf = conf;
+	p.lex = lex;
+	p.say = say;
+	p.say_arg = say_arg;
+	p.is_next_first = 1;
+	rc = yyparse();
+	nerrors = p.nerrors + conf_lex_nerrors(lex);
+	memset(&p, 0, sizeof(p));
+	return rc != 0 && nerrors == 0 ? 1 : nerrors;
+}
