@@ -48,7 +48,7 @@ SANDBOX_trace	= -DSANDBOX_TRACE
 
 WERROR		= -Werror
 WARN		= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
-		  -Wmissing-prototypes -Wpointer-arith -Wundef ${WERROR}
+		  -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla ${WERROR}
 # Without optimisation there is no _FORTIFY_SOURCE: make HARDEN= CFLAGS=-O0.
 HARDEN		= -O2 -fstack-protector-strong -U_FORTIFY_SOURCE \
 		  -D_FORTIFY_SOURCE=2 -fPIE
@@ -72,8 +72,8 @@ MAIN		= smtpproxyd/main.o
 PROG		= smtpproxyd/smtpproxyd
 LIB		= build/libsmtpproxyd.a
 
-# Programs of regress/: every test_X.c and fuzz_X.c is one; files beside them
-# with other names go into each.
+# Programs of regress/: every test_X.c, fuzz_X.c and tool is one; files beside
+# the tests with other names go into each.
 TESTS		!= ls regress/unit/test_*.c 2>/dev/null || :
 TEST_MORE	!= ls regress/unit/*.c 2>/dev/null | grep -v /test_ || :
 TESTPROGS	= ${TESTS:.c=.test}
@@ -83,7 +83,7 @@ FUZZ_MORE	!= ls regress/fuzz/*.c 2>/dev/null | \
 REPLAYS		= ${FUZZ:.c=.replay}
 FUZZERS		= ${FUZZ:.c=.fuzz}
 TOOLS_C		!= ls regress/tools/*.c 2>/dev/null || :
-TOOLS		= ${TOOLS_C:.c=}
+TOOLS		= ${TOOLS_C:.c=.tool}
 TEST_OBJS	= ${TESTS:.c=.o} ${TEST_MORE:.c=.o} ${FUZZ:.c=.o} \
 		  ${FUZZ_MORE:.c=.o} ${TOOLS_C:.c=.o} regress/fuzz/replay.o
 
@@ -92,7 +92,7 @@ FLAGS		!= sh regress/tools/stamp.sh build/flags \
 		    '${COMPILE} : ${LINK} ${LIBS} : ${YACC}'
 
 .SUFFIXES:
-.SUFFIXES: .c .o .test .replay .fuzz
+.SUFFIXES: .c .o .test .replay .fuzz .tool
 
 .c.o:
 	${COMPILE} ${CHECK_CFLAGS} -c -o $@ $<
@@ -101,6 +101,8 @@ FLAGS		!= sh regress/tools/stamp.sh build/flags \
 .o.replay:
 	${LINK} -o $@ $< regress/fuzz/replay.o ${FUZZ_MORE:.c=.o} ${LIB} \
 	    ${LIBS}
+.o.tool:
+	${LINK} -o $@ $< ${LIB} ${LIBS}
 .o.fuzz:
 	${LINK} -fsanitize=fuzzer -o $@ $< ${FUZZ_MORE:.c=.o} ${LIB} ${LIBS}
 
@@ -124,8 +126,7 @@ smtpproxyd/build_id.h: Makefile ${HDRS} ${SRCS_ALL} ${PORT_${OS}} \
 	@{ echo "${SANDBOX}"; cat Makefile ${HDRS} ${SRCS_ALL} \
 	    ${PORT_${OS}} ${GRAMMAR} smtpproxyd/main.c; } | \
 	    ${HASH_${OS}} | \
-	    sed 's/^\(................................\).*/#define BUILD_ID	"\1"/' \
-	    > $@.new
+	    sed -e 's/[^0-9a-f].*//' -e 's/.*/#define BUILD_ID	"&"/' > $@.new
 	@mv $@.new $@
 
 ${OBJS} ${MAIN} ${TEST_OBJS}: ${HDRS} build/flags
@@ -138,8 +139,7 @@ ${FUZZERS}: ${LIB} ${FUZZ_MORE:.c=.o}
 tests: ${TESTPROGS} ${REPLAYS} tools
 fuzzers: ${FUZZERS}
 tools: ${TOOLS}
-regress/tools/sink: regress/tools/sink.o ${LIB}
-	${LINK} -o $@ regress/tools/sink.o ${LIB} ${LIBS}
+${TOOLS}: ${LIB}
 
 # For scripts that call a compiler or a checker of their own.
 show-flags:

@@ -1,0 +1,209 @@
+#!/bin/sh
+#
+# Run parts of the tests, after make has built them.
+#
+# usage: regress.sh PART ...
+#
+#	unit		regress/unit, one program each
+#	corpora		regress/fuzz/corpus, replayed
+#	lint		regress/lint, regress/openbsd
+#	system		regress/system, against real mail servers
+#	full		all of these:
+#	clang		build and unit tests with clang
+#	bmake		and with bmake and byacc
+#	asan		unit and short system tests with ASan and UBSan
+#	valgrind	and under memcheck
+#	cppcheck tidy	static checks
+#	fuzz		each target for SECONDS_EACH (10) seconds
+#	release		what the shipped binary must be, and must not have
+#	readme		the commands of README.md
+#
+# What needs other flags is built in a copy of the tree, build/PART, so that
+# the objects beside the sources stay what they are.
+
+set -u
+# Make's own flags must not reach another make.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
+
+cd "$(dirname "$0")/../.." || exit 1
+top=$(pwd)
+PROG=smtpproxyd/smtpproxyd
+. regress/tools/tally.sh
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || jobs=2
+
+# The tree as it is now, without what was built, in build/NAME.
+copy_tree()
+{
+	rm -rf "build/$1"
+	mkdir -p "build/$1"
+	if [ -e .git ] && command -v git >/dev/null 2>&1; then
+		git ls-files -co --exclude-standard
+	else
+		find . -type d -name build -prune -o -type f ! -name '*.o' \
+		    -print
+	fi | while read -r file; do
+		[ ! -f "$file" ] || echo "$file"
+	done | tar -cf - -T - | tar -xf - -C "build/$1"
+}
+
+# variant NAME MAKE ARGUMENT...: build it there.
+variant()
+{
+	name=$1
+	shift
+	copy_tree "$name"
+	step "$name-build" sh -c 'cd "$1" && shift && "$@"' sh \
+	    "build/$name" "$@"
+}
+
+# unit NAME DIR COMMAND...: its test programs, through a command.
+unit()
+{
+	unit_name=$1 unit_dir=$2
+	shift 2
+	unit_found=no
+	for prog in "$unit_dir"/regress/unit/test_*.test; do
+		[ -x "$prog" ] || continue
+		unit_found=yes
+		base=$(basename "$prog" .test)
+		step "$unit_name-${base#test_}" sh -c 'cd "$1" && shift &&
+		    exec "$@"' sh "$unit_dir" "$@" "./regress/unit/$base.test"
+	done
+	[ $unit_found = yes ] || step "$unit_name" false
+}
+
+corpora()
+{
+	for prog in regress/fuzz/fuzz_*.replay; do
+		[ -x "$prog" ] || continue
+		base=$(basename "$prog" .replay)
+		corpus=regress/fuzz/corpus/${base#fuzz_}
+		step "corpus-${base#fuzz_}" "./$prog" "$corpus"
+	done
+}
+
+lint()
+{
+	for check in layers style man symbols; do
+		step "lint-$check" sh "regress/lint/$check.sh"
+	done
+	step lint-openbsd sh regress/openbsd/check.sh
+}
+
+system()
+{
+	step_live system /usr/bin/python3 regress/system/run.py
+}
+
+part_clang()
+{
+	variant clang make -j"$jobs" CC=clang all tests
+	unit clang "$top/build/clang" env
+}
+
+part_bmake()
+{
+	variant bmake bmake -j"$jobs" YACC=byacc all tests
+	unit bmake "$top/build/bmake" env
+}
+
+# libFuzzer's and the sanitizers' builds have no use for our hardening, and
+# the sanitizers none for a sandbox in which they can't report.
+SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"
+SAN="$SAN -fno-omit-frame-pointer"
+SAN_ENV="UBSAN_OPTIONS=print_stacktrace=1
+    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+
+part_asan()
+{
+	variant asan make -j"$jobs" CC=clang SANDBOX=trace HARDEN= HARDEN_LD= \
+	    CFLAGS="-O1 -g $SAN" all tests
+	# shellcheck disable=SC2086 # words of env
+	unit asan "$top/build/asan" env $SAN_ENV CK_TIMEOUT_MULTIPLIER=4
+	# shellcheck disable=SC2086
+	step_live asan-system env $SAN_ENV TEST_SLOW=4 \
+	    SMTPPROXYD="$top/build/asan/$PROG" \
+	    /usr/bin/python3 regress/system/run.py --short
+}
+
+MEMCHECK="valgrind -q --error-exitcode=99 --leak-check=full
+    --errors-for-leak-kinds=definite,indirect --trace-children=yes"
+
+part_valgrind()
+{
+	variant trace make -j"$jobs" SANDBOX=trace HARDEN= HARDEN_LD= \
+	    CFLAGS="-O1 -g" all tests
+	# shellcheck disable=SC2086
+	unit valgrind "$top/build/trace" env CK_TIMEOUT_MULTIPLIER=20 \
+	    $MEMCHECK
+	# shellcheck disable=SC2086
+	step_live valgrind-system env TEST_SLOW=10 \
+	    SMTPPROXYD="$(echo $MEMCHECK) $top/build/trace/$PROG" \
+	    /usr/bin/python3 regress/system/run.py --short
+}
+
+part_cppcheck()
+{
+	step cppcheck sh regress/lint/cppcheck.sh
+}
+
+part_tidy()
+{
+	step clang-tidy sh regress/lint/tidy.sh
+}
+
+part_fuzz()
+{
+	seconds=${SECONDS_EACH:-10}
+	variant fuzz make -j"$jobs" CC=clang SANDBOX=trace HARDEN= HARDEN_LD= \
+	    CFLAGS="-O1 -g -fsanitize=fuzzer-no-link $SAN" fuzzers
+	for prog in build/fuzz/regress/fuzz/fuzz_*.fuzz; do
+		[ -x "$prog" ] || continue
+		base=$(basename "$prog" .fuzz)
+		target=${base#fuzz_}
+		work=build/fuzz/found/$target
+		mkdir -p "$work" "build/fuzz/regress/fuzz/corpus/$target"
+		step "fuzz-$target" "$prog" -max_total_time="$seconds" \
+		    -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		    -artifact_prefix="build/fuzz/found/$target-" \
+		    "$work" "build/fuzz/regress/fuzz/corpus/$target"
+	done
+}
+
+part_release()
+{
+	[ -x build/trace/$PROG ] ||
+	    variant trace make -j"$jobs" SANDBOX=trace HARDEN= HARDEN_LD= \
+	    CFLAGS="-O1 -g" all
+	step release sh regress/tools/release.sh
+}
+
+part_readme()
+{
+	step readme sh regress/tools/readme.sh
+}
+
+[ $# -gt 0 ] || { echo "usage: regress.sh PART ..." >&2; exit 2; }
+tally_start build/log
+for part in "$@"; do
+	case $part in
+	unit)	unit unit "$top" env ;;
+	corpora|lint|system)
+		$part
+		;;
+	full)
+		for part in clang bmake asan valgrind cppcheck tidy fuzz \
+		    release readme; do
+			part_$part
+		done
+		;;
+	clang|bmake|asan|valgrind|cppcheck|tidy|fuzz|release|readme)
+		part_$part
+		;;
+	*)
+		echo "regress.sh: no part $part" >&2
+		exit 2
+		;;
+	esac
+done
+tally_end
