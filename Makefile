@@ -83,7 +83,7 @@ FUZZ_MORE	!= ls regress/fuzz/*.c 2>/dev/null | \
 REPLAYS		= ${FUZZ:.c=.replay}
 FUZZERS		= ${FUZZ:.c=.fuzz}
 TOOLS_C		!= ls regress/tools/*.c 2>/dev/null || :
-TOOLS		= ${TOOLS_C:.c=.tool}
+TOOLS		= ${TOOLS_C:.c=}
 TEST_OBJS	= ${TESTS:.c=.o} ${TEST_MORE:.c=.o} ${FUZZ:.c=.o} \
 		  ${FUZZ_MORE:.c=.o} ${TOOLS_C:.c=.o} regress/fuzz/replay.o
 
@@ -92,7 +92,7 @@ FLAGS		!= sh regress/tools/stamp.sh build/flags \
 		    '${COMPILE} : ${LINK} ${LIBS} : ${YACC}'
 
 .SUFFIXES:
-.SUFFIXES: .c .o .test .replay .fuzz .tool
+.SUFFIXES: .c .o .test .replay .fuzz
 
 .c.o:
 	${COMPILE} ${CHECK_CFLAGS} -c -o $@ $<
@@ -101,7 +101,7 @@ FLAGS		!= sh regress/tools/stamp.sh build/flags \
 .o.replay:
 	${LINK} -o $@ $< regress/fuzz/replay.o ${FUZZ_MORE:.c=.o} ${LIB} \
 	    ${LIBS}
-.o.tool:
+.o:
 	${LINK} -o $@ $< ${LIB} ${LIBS}
 .o.fuzz:
 	${LINK} -fsanitize=fuzzer -o $@ $< ${FUZZ_MORE:.c=.o} ${LIB} ${LIBS}
@@ -154,22 +154,22 @@ test-deps:
 
 demo:
 	@sh regress/tools/deps.sh build
-	@${MAKE} all tools
+	@${MAKE} -s all tools
 	@sh regress/tools/demo.sh
 
 unit:
-	@${MAKE} all tests
+	@${MAKE} -s all tests
 	@sh regress/tools/regress.sh unit corpora
 lint:
-	@${MAKE} all tests
+	@${MAKE} -s all tests
 	@sh regress/tools/regress.sh lint
 regress:
 	@sh regress/tools/deps.sh test
-	@${MAKE} all tests
+	@${MAKE} -s all tests
 	@sh regress/tools/regress.sh unit lint corpora system
 regress-full:
 	@sh regress/tools/deps.sh test
-	@${MAKE} all tests
+	@${MAKE} -s all tests
 	@sh regress/tools/regress.sh full
 fuzz:
 	@SECONDS_EACH=${SECONDS} sh regress/tools/regress.sh fuzz

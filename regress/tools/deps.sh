@@ -110,7 +110,8 @@ users()
 	done
 	[ -d $EMPTY ] && return
 	if [ $root = yes ]; then
-		mkdir -p -m 0755 $EMPTY
+		mkdir -p $EMPTY
+		chmod 0755 $EMPTY
 		echo "created $EMPTY"
 	else
 		echo "Missing $EMPTY.  As root: mkdir -m 0755 $EMPTY" >&2
