@@ -47,7 +47,8 @@ update()
 
 missing=
 for lib in $LIBS; do
-	state=$(dpkg-query -W -f '${db:Status-Status}' $lib 2>/dev/null) || :
+	# shellcheck disable=SC2016 # a field of dpkg's
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$lib" 2>/dev/null) || :
 	[ "$state" = installed ] || missing="$missing $lib"
 done
 if [ -n "$missing" ]; then
@@ -69,7 +70,7 @@ fetch()
 		return
 	fi
 	tmp=$dir/.tmp-$name
-	rm -rf "$tmp" "$dir/$name"
+	rm -rf "$tmp" "${dir:?}/$name"
 	mkdir -p "$tmp/debs" "$tmp/tree"
 	# Root downloads: the user _apt cannot write below a private folder.
 	get="apt-get -q -o APT::Sandbox::User=root download $*"
@@ -88,7 +89,7 @@ fetch()
 	done
 	got=$(dpkg-deb -f "$tmp/debs/$1"_*.deb Version)
 	case $got in
-	$want[-+]*)
+	"$want"[-+]*)
 		;;
 	*)
 		echo "fetch-mta: $name $got: the tests were written for" \
