@@ -151,6 +151,7 @@ def stays(predicate, seconds, what="a condition", interval=0.02):
 _cleanups = []
 _finishers = []
 _reporters = []
+_shared = {}            # (class, settings): (object, its clean-ups)
 
 
 def at_exit(func):
@@ -168,6 +169,27 @@ def on_failure(func):
     _reporters.append(func)
 
 
+def shared(cls, **settings):
+    """The object cls(**settings), started by the first test of the file that
+    asks for it and ended with the file: for mail servers, which take a
+    second to start.  Tests tell their messages apart by their markers."""
+    global _cleanups, _finishers, _reporters
+    key = (cls, tuple(sorted(settings.items())))
+    if key not in _shared:
+        mine = (_cleanups, _finishers, _reporters)
+        _cleanups, _finishers, _reporters = [], [], []
+        obj = cls(**settings)
+        try:
+            obj.start()
+            _shared[key] = (obj, _cleanups)
+        except BaseException:
+            mine[0].extend(_cleanups)
+            raise
+        finally:
+            _cleanups, _finishers, _reporters = mine
+    return _shared[key][0]
+
+
 # Files.
 
 def mta_dir():
@@ -182,14 +204,22 @@ def mkdtemp(name="t"):
     return path
 
 
+_tools = {}
+
+
 def build_tool(name):
     """Path of a program of regress/tools, compiled if make did not."""
-    path = os.path.join(BUILD, "regress", name)
-    source = os.path.join(ROOT, "regress", "tools", name + ".c")
-    for made in (path, os.path.join(ROOT, "regress", "tools", name)):
-        if os.path.exists(made) and \
-                os.path.getmtime(made) >= os.path.getmtime(source):
-            return made
+    if name not in _tools:
+        _tools[name] = _build_tool(name)
+    return _tools[name]
+
+
+def _build_tool(name):
+    made = os.path.join(ROOT, "regress", "tools", name)
+    source = made + ".c"
+    if os.path.exists(made) and \
+            os.path.getmtime(made) >= os.path.getmtime(source):
+        return made
     out = os.path.join(mkdtemp("cc"), name)
     flags = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "libbsd-overlay"],
@@ -1339,13 +1369,23 @@ _KEY_VALUE = re.compile(
 
 
 def parse_record(line):
-    """The key=value pairs of a log line; quotes taken off."""
+    """The key=value pairs of a log line; quotes and escapes taken off."""
     record = {}
     for key, value in _KEY_VALUE.findall(line):
         if value.startswith('"'):
-            value = value[1:-1]
+            value = _unescape(value[1:-1])
         record[key] = value
     return record
+
+
+def _unescape(text):
+    def octet(m):
+        if m.group(1) is None:
+            return b"\\"
+        return bytes([int(m.group(1), 16)])
+    raw = re.sub(rb"\\(?:x([0-9a-fA-F]{2})|\\)", octet,
+                 text.encode("utf-8", "surrogateescape"))
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def hostport(address, port):
@@ -1792,6 +1832,13 @@ def timeout(seconds):
     return mark_it
 
 
+def long(func):
+    """Decorator: a test left out of short runs (sanitizers, valgrind).  A
+    whole file is left out when it says LONG = True."""
+    func.long = True
+    return func
+
+
 def cases(name, rows):
     """Make a test of each row: used as
 
@@ -1919,9 +1966,13 @@ def _clean_up():
             errors.append("while cleaning up: %s" % e)
     del _finishers[:], _reporters[:]
     # Every process of this namespace but us was started by the test.
-    me = os.getpid()
+    known = {os.getpid()}
+    for obj, _ in _shared.values():
+        if getattr(obj, "proc", None) is not None:
+            known.add(obj.proc.pid)
+            known.update(descendants_of(obj.proc.pid))
     left = {p: a for p, (pp, state, a) in process_table().items()
-            if p != me and state not in "ZX"}
+            if p not in known and state not in "ZX"}
     if left:
         errors.append("processes left behind: %r" % left)
         for pid in left:
@@ -1937,12 +1988,21 @@ def main():
     parser.add_argument("-k", metavar="PATTERN", default="",
                         help="only tests whose name matches")
     parser.add_argument("-l", action="store_true", help="list the tests")
+    parser.add_argument("--short", action="store_true",
+                        help="leave out what is long")
     opts = parser.parse_args()
     module = sys.modules["__main__"]
     tests = [t for t in _collect(module) if re.search(opts.k, t[0])]
+    if opts.short:
+        whole = getattr(module, "LONG", False)
+        tests = [t for t in tests
+                 if not whole and not getattr(t[1], "long", False)]
     if opts.l:
         for name, _, _ in tests:
             print(name)
+        return
+    if not tests:
+        print("# totals passed=0 failed=0 skipped=0", flush=True)
         return
     _enter()
     faulthandler.enable()
@@ -1962,6 +2022,12 @@ def main():
         else:
             passed += 1
             print("ok %s (%.2fs)" % (name, took), flush=True)
+    for obj, cleanups in list(_shared.values()):
+        _cleanups.extend(cleanups)
+    _shared.clear()
+    for error in _clean_up():
+        failed += 1
+        print("FAIL at the end: %s" % error, flush=True)
     print("# totals passed=%d failed=%d skipped=%d"
           % (passed, failed, skipped), flush=True)
     # Threads that still block must not hold the exit up.

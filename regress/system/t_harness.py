@@ -14,6 +14,9 @@ from mta.opensmtpd import OpenSMTPD
 from mta.postfix import Postfix, tool
 from mta.sendmail import Sendmail
 
+# Nothing here runs the proxy, so a short run under a checker leaves it out.
+LONG = True
+
 MTAS = [Postfix, Exim, OpenSMTPD, Sendmail]
 
 BODY = (b"..two dots\r\n.\r\n.one dot\r\n\r\n"
@@ -304,6 +307,8 @@ def test_log_records():
     check_equal(record["a"], "1")
     check_equal(record["b"], "two words")
     check_equal(record["c"], "")
+    record = lib.parse_record(r'f="a\x22b\\c \xc3\xa9" g=1')
+    check_equal(record["f"], 'a"b\\c \u00e9')
 
 
 def test_failures_are_seen():
@@ -405,6 +410,13 @@ def test_load_into_mta(mta_class):
         check_equal((got["ok"], got["failed"]), (12, 0))
         mta.wait_for_mail(12)
         check_equal(mta.messages_accepted(), 12)
+
+
+def test_shared_outlives_its_test():
+    mta = lib.shared(Exim, port=10001)
+    lib._clean_up()
+    check(lib.shared(Exim, port=10001) is mta, "another one")
+    RawClient("127.0.0.1", 10001).greet()
 
 
 def test_smtp_source():

@@ -23,6 +23,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import lib
 
@@ -80,6 +81,9 @@ mkdir -p root/srv root/var/spool root/var/lib root/var/empty
 mount --bind share root/srv
 cp etc/* root/etc/
 hostname "$NAME"
+# Postfix and Sendmail close every descriptor there might be: seconds, where
+# a million is allowed.
+ulimit -n 8192
 pid=
 trap 'kill -TERM $pid' TERM
 chroot root /bin/sh /srv/start &
@@ -391,6 +395,9 @@ class Mta:
         with open(path, "w") as f:
             f.write(text)
         os.chmod(path, 0o755 if text.startswith("#!") else 0o644)
+        # Postfix waits for a file that was changed just now to settle.
+        past = time.time() - 3600
+        os.utime(path, (past, past))
 
     def _open_devlog(self):
         share = os.path.join(self.work, "share")
