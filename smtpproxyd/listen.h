@@ -1,0 +1,14 @@
+#ifndef LISTEN_H
+#define LISTEN_H
+
+#include "../common/addr.h"
+#include "conf.h"
+
+/*
+ * A listening socket: bound, IPV6_V6ONLY, non-blocking, with the options that
+ * accepted sockets inherit (TCP_NODELAY, keepalive).  Parent only.
+ *   returns   the descriptor; -1 with errno, *what the step that failed
+ */
+int	listen_open(const struct addr *, const char **what);
+
+#endif

@@ -1,0 +1,621 @@
+/*
+ * The parent process: root, and therefore little.  It accepts, chooses a
+ * worker, starts the connection to the destination and passes both sockets
+ * on; what a worker asks later is answered from the parent's own record of
+ * the session (sessions.c), never from the worker's words.  It trusts the
+ * configuration and nothing else.
+ */
+#include "parent.h"
+
+#include <sys/types.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../common/log.h"
+#include "../common/loop.h"
+#include "../common/port/port.h"
+#include "../privsep/chan.h"
+#include "../privsep/proc.h"
+#include "conf_wire.h"
+#include "listen.h"
+#include "messages.h"
+#include "sessions.h"
+#include "upstream.h"
+#include "version.h"
+
+#define ACCEPT_BATCH		16	/* a listener and wake-up */
+#define ACCEPT_PAUSE_MS		1000	/* no descriptors left */
+#define STOP_SECONDS		30
+#define WORKER_RESERVE		64	/* descriptors not for sessions */
+#define CONNECT_RATE		1000	/* further choices a second, worker */
+#define CONNECT_BURST		2000
+#define REFUSAL_TEXT		"421 4.7.0 too many connections\r\n"
+#define NO_ROOM_TEXT		"421 4.3.2 service not available\r\n"
+
+struct parent_worker {
+	struct proc_child	*child;
+	struct session_owner	 owner;
+	size_t			 max_sessions;	/* by its descriptors */
+	int64_t			 bucket_ms;	/* token bucket of connects */
+	int64_t			 tokens;
+};
+
+struct parent_listener {
+	struct loop_fd		 lfd;
+	int			 fd;
+	const struct conf_listener *conf;
+	const struct conf_relay	*relay;
+};
+
+static struct {
+	struct loop		 loop;
+	struct conf		*conf;
+	struct parent_listener	*listeners;
+	size_t			 nlisteners;
+	struct parent_worker	 workers[CONF_WORKERS_MAX];
+	int			 signal_pipe[2];
+	struct loop_fd		 signal_lfd;
+	struct timer		 second;
+	int64_t			 paused_until_ms;
+	int			 is_accepting;
+	int			 is_stopping;
+} parent;
+
+static struct parent_worker *
+parent_worker_of(struct proc_child *child)
+{
+	return &parent.workers[proc_child_instance_of(child)];
+}
+
+/* --- Configuration to a worker. --- */
+
+static int
+parent_put_record(void *arg, const uint8_t *octets, size_t len)
+{
+	struct chan		*c = arg;
+	struct msg_writer	 m;
+
+	msg_start(&m, MSG_CONF_RECORD, 0);
+	msg_put_octets(&m, octets, len);
+	if (msg_finish(&m) == -1)
+		return -1;
+	return chan_send(c, &m, NULL, 0, 0);
+}
+
+static int
+parent_send_conf(struct chan *c)
+{
+	struct msg_writer	m;
+	int64_t			n;
+
+	msg_start(&m, MSG_CONF_BEGIN, 0);
+	msg_put_u32(&m, parent.conf->generation);
+	if (msg_finish(&m) == -1 || chan_send(c, &m, NULL, 0, 0) == -1 ||
+	    (n = conf_wire_write(parent.conf, parent_put_record, c)) == -1)
+		return -1;
+	msg_start(&m, MSG_CONF_END, 0);
+	msg_put_u32(&m, parent.conf->generation);
+	msg_put_u32(&m, (uint32_t)n);
+	if (msg_finish(&m) == -1)
+		return -1;
+	return chan_send(c, &m, NULL, 0, 0);
+}
+
+static void
+parent_on_setup(struct proc_child *child, void *arg)
+{
+	(void)arg;
+	if (proc_child_role(child) != PROC_WORKER)
+		return;
+	if (parent_send_conf(proc_child_chan(child)) == -1)
+		proc_child_kill(child, "configuration could not be sent");
+}
+
+static void
+parent_on_ready(struct proc_child *child, void *arg)
+{
+	struct parent_worker	*w;
+	uint32_t		 max = proc_child_max_files(child);
+
+	(void)arg;
+	if (proc_child_role(child) != PROC_WORKER)
+		return;
+	w = parent_worker_of(child);
+	w->child = child;
+	w->max_sessions = max > WORKER_RESERVE + 2 ?
+	    (max - WORKER_RESERVE) / 2 : 1;
+	w->tokens = CONNECT_BURST;
+	w->bucket_ms = parent.loop.now_ms;
+}
+
+static void
+parent_on_gone(struct proc_child *child, void *arg)
+{
+	struct parent_worker	*w;
+
+	(void)arg;
+	if (proc_child_role(child) != PROC_WORKER)
+		return;
+	w = parent_worker_of(child);
+	if (w->owner.used > 0)
+		log_warnx("worker[%u]: %zu sessions lost",
+		    proc_child_instance_of(child), w->owner.used);
+	sessions_remove_all(&w->owner);
+	w->child = NULL;
+}
+
+/* --- Accept. --- */
+
+/* A worker with an empty channel and room; the one with fewest sessions. */
+static struct parent_worker *
+parent_choose_worker(void)
+{
+	struct parent_worker	*w, *best = NULL;
+	uint32_t		 i;
+
+	for (i = 0; i < parent.conf->nworkers; i++) {
+		w = &parent.workers[i];
+		if (w->child == NULL || !proc_child_is_ready(w->child) ||
+		    w->owner.used >= w->max_sessions ||
+		    !chan_is_idle(proc_child_chan(w->child)))
+			continue;
+		if (best == NULL || w->owner.used < best->owner.used)
+			best = w;
+	}
+	return best;
+}
+
+/* One constant line, never waiting: the client is told, or not. */
+static void
+parent_refuse(int fd, const char *text)
+{
+	/* A peer that does not take 33 octets has no use for them. */
+	(void)send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}
+
+static void
+parent_hand_over(struct parent_worker *w, struct session_record *s,
+    int client_fd)
+{
+	const struct conf_choice	*choice = &s->relay->choices[0];
+	struct msg_writer		 m;
+	int				 fds[2], error = 0;
+
+	fds[0] = client_fd;
+	if ((fds[1] = upstream_connect(&choice->addr)) == -1)
+		error = errno;
+	msg_start(&m, fds[1] == -1 ? MSG_SESSION_NEW_ALONE :
+	    MSG_SESSION_NEW, s->id);
+	msg_put_u32(&m, parent.conf->generation);
+	msg_put_u32(&m, s->relay->number);
+	msg_put_u32(&m, s->choice);
+	msg_put_u32(&m, (uint32_t)error);
+	msg_put_addr(&m, &s->client);
+	msg_put_addr(&m, &s->listener);
+	msg_put_addr(&m, &choice->addr);
+	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(w->child), &m,
+	    fds, fds[1] == -1 ? 1 : 2, 1) == -1) {
+		log_warn("session could not be handed over");
+		sessions_remove(s);
+	}
+}
+
+static void
+parent_accepted(struct parent_listener *l, struct parent_worker *w, int fd,
+    const struct sockaddr *sa)
+{
+	struct session_record	*s;
+	struct addr		 client;
+	const char		*refusal;
+
+	if (addr_from_sockaddr(&client, sa) == -1) {
+		(void)close(fd);
+		return;
+	}
+	s = sessions_add(parent.conf, l->relay, &client, &w->owner,
+	    &refusal);
+	if (s == NULL) {
+		sessions_note_refusal(&client, l->relay->name, refusal,
+		    parent.loop.now_ms);
+		parent_refuse(fd, REFUSAL_TEXT);
+		return;
+	}
+	s->listener = l->conf->addr;
+	parent_hand_over(w, s, fd);
+}
+
+static void
+parent_pause(const char *why)
+{
+	if (parent.paused_until_ms == 0)
+		log_warnx("accept paused: %s", why);
+	parent.paused_until_ms = parent.loop.now_ms + ACCEPT_PAUSE_MS;
+}
+
+static void
+parent_on_accept(struct loop_fd *lf, short revents, void *arg)
+{
+	struct parent_listener	*l = arg;
+	struct parent_worker	*w;
+	struct sockaddr_storage	 ss;
+	socklen_t		 len;
+	int			 fd, i;
+
+	(void)lf;
+	(void)revents;
+	for (i = 0; i < ACCEPT_BATCH; i++) {
+		if ((w = parent_choose_worker()) == NULL)
+			return;
+		len = sizeof(ss);
+		fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1) {
+			if (errno == EMFILE || errno == ENFILE ||
+			    errno == ENOBUFS || errno == ENOMEM)
+				parent_pause(strerror(errno));
+			return;
+		}
+		parent_accepted(l, w, fd, (struct sockaddr *)&ss);
+	}
+}
+
+/*
+ * Connections wait in the kernel's queue while no worker can take one: the
+ * listeners are polled only when one can.
+ */
+static void
+parent_watch_listeners(void)
+{
+	size_t	i;
+	int	can, is_paused;
+
+	if (parent.is_stopping)
+		return;
+	is_paused = parent.paused_until_ms > parent.loop.now_ms;
+	if (!is_paused)
+		parent.paused_until_ms = 0;
+	can = !is_paused && parent_choose_worker() != NULL;
+	if (can == parent.is_accepting)
+		return;
+	parent.is_accepting = can;
+	for (i = 0; i < parent.nlisteners; i++)
+		loop_set(&parent.loop, &parent.listeners[i].lfd,
+		    can ? POLLIN : 0);
+}
+
+static void
+parent_after(void *arg, int64_t now_ms)
+{
+	(void)arg;
+	(void)now_ms;
+	parent_watch_listeners();
+	proc_log_flush();
+}
+
+/* --- What workers ask. --- */
+
+static int
+parent_take_token(struct parent_worker *w)
+{
+	int64_t	now_ms = parent.loop.now_ms;
+
+	w->tokens += (now_ms - w->bucket_ms) * CONNECT_RATE / 1000;
+	w->bucket_ms = now_ms;
+	if (w->tokens > CONNECT_BURST)
+		w->tokens = CONNECT_BURST;
+	if (w->tokens <= 0)
+		return -1;
+	w->tokens--;
+	return 0;
+}
+
+static void
+parent_answer_connect(struct proc_child *child, struct session_record *s)
+{
+	const struct conf_choice	*choice;
+	struct msg_writer		 m;
+	int				 fd, error = EAGAIN;
+
+	choice = &s->relay->choices[s->choice];
+	fd = -1;
+	if (parent_take_token(parent_worker_of(child)) == 0 &&
+	    (fd = upstream_connect(&choice->addr)) == -1)
+		error = errno;
+	msg_start(&m, fd == -1 ? MSG_CONNECT_FAILED : MSG_CONNECTED, s->id);
+	msg_put_u32(&m, s->choice);
+	if (fd == -1)
+		msg_put_u32(&m, (uint32_t)error);
+	msg_put_addr(&m, &choice->addr);
+	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(child), &m,
+	    &fd, fd == -1 ? 0 : 1, 1) == -1)
+		proc_child_kill(child, "channel full");
+}
+
+/* Its own session, the next choices in order, each once. */
+static void
+parent_on_connect(struct proc_child *child, struct session_record *s,
+    struct msg *m)
+{
+	struct msg_reader	r;
+	uint32_t		choice;
+
+	msg_reader_init(&r, m);
+	choice = msg_u32(&r);
+	if (msg_done(&r) == -1 || choice <= s->choice ||
+	    choice >= s->relay->nchoices) {
+		chan_violation(proc_child_chan(child), m->type, "choice");
+		return;
+	}
+	s->choice = choice;
+	parent_answer_connect(child, s);
+}
+
+static void
+parent_on_msg(struct proc_child *child, struct msg *m, void *arg)
+{
+	struct session_record	*s;
+
+	(void)arg;
+	s = sessions_find(m->id);
+	if (s == NULL || proc_child_role(child) != PROC_WORKER ||
+	    s->owner != &parent_worker_of(child)->owner) {
+		chan_violation(proc_child_chan(child), m->type, "session");
+		return;
+	}
+	if (m->type == MSG_SESSION_END)
+		sessions_remove(s);
+	else
+		parent_on_connect(child, s, m);
+}
+
+/* --- Start and stop. --- */
+
+static void
+parent_on_stopped(void *arg)
+{
+	(void)arg;
+	loop_stop(&parent.loop);
+}
+
+static const struct proc_ops	parent_ops = {
+	.on_msg = parent_on_msg,
+	.on_setup = parent_on_setup,
+	.on_ready = parent_on_ready,
+	.on_gone = parent_on_gone,
+	.on_stopped = parent_on_stopped
+};
+
+static void
+parent_close_listeners(void)
+{
+	size_t	i;
+
+	for (i = 0; i < parent.nlisteners; i++) {
+		loop_del(&parent.loop, &parent.listeners[i].lfd);
+		(void)close(parent.listeners[i].fd);
+	}
+	parent.nlisteners = 0;
+}
+
+static void
+parent_stop(int signal)
+{
+	if (parent.is_stopping)
+		return;
+	parent.is_stopping = 1;
+	log_info("stopping on signal %d, %zu sessions open", signal,
+	    sessions_used());
+	parent_close_listeners();
+	sessions_flush_refusals(parent.loop.now_ms, 1);
+	proc_stop(STOP_SECONDS);
+}
+
+static void
+parent_catch(int signal)
+{
+	uint8_t	octet = (uint8_t)signal;
+	int	saved = errno;
+
+	/* A full pipe holds a signal already. */
+	(void)!write(parent.signal_pipe[1], &octet, 1);
+	errno = saved;
+}
+
+static void
+parent_on_signal(struct loop_fd *lf, short revents, void *arg)
+{
+	uint8_t	octet;
+
+	(void)lf;
+	(void)revents;
+	(void)arg;
+	while (read(parent.signal_pipe[0], &octet, 1) == 1) {
+		if (octet == SIGHUP)
+			log_info("reload is not supported by this version");
+		else
+			parent_stop(octet);
+	}
+}
+
+static void
+parent_set_signals(void)
+{
+	struct sigaction	sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sigemptyset(&sa.sa_mask);
+	sa.sa_flags = SA_RESTART;
+	sa.sa_handler = parent_catch;
+	if (pipe2(parent.signal_pipe, O_NONBLOCK | O_CLOEXEC) == -1)
+		fatal("pipe");
+	loop_fd_init(&parent.signal_lfd);
+	if (loop_add(&parent.loop, &parent.signal_lfd,
+	    parent.signal_pipe[0], POLLIN, parent_on_signal, NULL) == -1 ||
+	    sigaction(SIGTERM, &sa, NULL) == -1 ||
+	    sigaction(SIGINT, &sa, NULL) == -1 ||
+	    sigaction(SIGHUP, &sa, NULL) == -1)
+		fatal("signals");
+	sa.sa_handler = SIG_IGN;
+	if (sigaction(SIGPIPE, &sa, NULL) == -1)
+		fatal("signals");
+}
+
+static void
+parent_on_second(struct timer *t, void *arg, int64_t now_ms)
+{
+	(void)arg;
+	sessions_flush_refusals(now_ms, 0);
+	/* Moving a timer that was set before never fails for want of room. */
+	if (timer_set(&parent.loop.timers, t, now_ms + 1000) == -1)
+		log_warn("timer");
+}
+
+static size_t
+count_listeners(const struct conf *c)
+{
+	const struct conf_relay		*r;
+	const struct conf_listener	*l;
+	size_t				 n = 0;
+
+	for (r = c->relays; r != NULL; r = r->next)
+		for (l = r->listeners; l != NULL; l = l->next)
+			n++;
+	return n;
+}
+
+static void
+parent_listen(const struct conf_relay *r, const struct conf_listener *c)
+{
+	struct parent_listener	*l = &parent.listeners[parent.nlisteners];
+	char			 text[ADDR_TEXT_MAX];
+	const char		*what;
+
+	if ((l->fd = listen_open(&c->addr, &what)) == -1)
+		fatal("%s:%d: listen on %s: %s", c->place.file,
+		    c->place.line, addr_text(&c->addr, text), what);
+	l->conf = c;
+	l->relay = r;
+	loop_fd_init(&l->lfd);
+	if (loop_add(&parent.loop, &l->lfd, l->fd, 0, parent_on_accept,
+	    l) == -1)
+		fatal("listeners");
+	parent.nlisteners++;
+}
+
+static void
+parent_open_listeners(void)
+{
+	const struct conf_relay		*r;
+	const struct conf_listener	*l;
+
+	parent.listeners = calloc(count_listeners(parent.conf) + 1,
+	    sizeof(*parent.listeners));
+	if (parent.listeners == NULL)
+		fatal("listeners");
+	for (r = parent.conf->relays; r != NULL; r = r->next)
+		for (l = r->listeners; l != NULL; l = l->next)
+			parent_listen(r, l);
+}
+
+static void
+parent_identity(struct proc_identity *id)
+{
+	const struct passwd	*pw;
+
+	memset(id, 0, sizeof(*id));
+	if (geteuid() != 0)
+		fatalx("need root privileges");
+	if ((pw = getpwnam(parent.conf->user)) == NULL)
+		fatalx("unknown user %s", parent.conf->user);
+	if (pw->pw_uid == 0)
+		fatalx("user %s is root: another one is needed",
+		    parent.conf->user);
+	id->uid = pw->pw_uid;
+	id->gid = pw->pw_gid;
+	if (strlcpy(id->chroot, parent.conf->chroot, sizeof(id->chroot)) >=
+	    sizeof(id->chroot))
+		fatalx("chroot: path too long");
+}
+
+static void
+parent_raise_limits(void)
+{
+	struct rlimit	r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1)
+		fatal("getrlimit");
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) == -1)
+		log_warn("setrlimit: descriptors");
+}
+
+static void
+parent_start_children(void)
+{
+	uint32_t	i;
+
+	if (proc_start(PROC_LOGGER, 0) == NULL)
+		fatal("logger");
+	for (i = 0; i < parent.conf->nworkers; i++) {
+		LIST_INIT(&parent.workers[i].owner.records);
+		if (proc_start(PROC_WORKER, i) == NULL)
+			fatal("worker");
+	}
+}
+
+static int
+open_stderr(void)
+{
+	return dup(STDERR_FILENO);
+}
+
+int
+parent_run(struct conf *conf, const struct parent_options *o)
+{
+	struct proc_identity	id;
+	static const char	tag[] = "smtpproxyd";
+
+	parent.conf = conf;
+	conf->generation = 1;
+	parent_identity(&id);
+	if (loop_init(&parent.loop, 0) == -1)
+		fatal("loop");
+	parent_raise_limits();
+	sessions_init(time(NULL));
+	parent_open_listeners();
+	if (!o->is_foreground && daemon(0, 0) == -1)
+		fatal("daemon");
+	parent_set_signals();
+	proc_parent_init(&parent.loop, o->self_path, &id, &parent_ops, NULL,
+	    o->verbose, NULL);
+	if (o->is_foreground)
+		proc_set_log_sink(LOG_SINK_STDERR, open_stderr, tag);
+	else
+		proc_set_log_sink(LOG_SINK_SYSLOG, port_syslog_open, tag);
+	parent_start_children();
+	log_info("smtpproxyd %s started, %u workers, sandbox %s", VERSION,
+	    conf->nworkers, port_sandbox_name());
+	port_title("parent");
+	timer_init(&parent.second, parent_on_second, NULL);
+	if (timer_set(&parent.loop.timers, &parent.second,
+	    parent.loop.now_ms + 1000) == -1)
+		fatal("timer");
+	parent.loop.after = parent_after;
+	if (loop_run(&parent.loop) == -1)
+		fatal("poll");
+	sessions_flush_refusals(parent.loop.now_ms, 1);
+	conf_free(conf);
+	free(parent.listeners);
+	return 0;
+}

@@ -1,0 +1,385 @@
+/*
+ * One session in the worker: the life of a connection pair from the message
+ * that brings it to its end.  Runs in the worker; trusts neither peer.  The
+ * octets' way through the sockets is in session_io.c, the dialogue in the
+ * engine.  Whatever fails here ends one session.
+ */
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "session_int.h"
+
+#define SESSION_FLUSH_MS	10000	/* last words to a slow client */
+#define SESSION_LINGER_MS	5000
+#define SESSION_POOL_SMALL	256	/* chunks kept for the next wake-up */
+#define SESSION_POOL_LARGE	16
+
+static timer_fn	session_on_timer;
+
+void
+session_set_init(struct session_set *set, struct loop *l,
+    const struct session_ops *ops, void *arg)
+{
+	memset(set, 0, sizeof(*set));
+	TAILQ_INIT(&set->all);
+	TAILQ_INIT(&set->active);
+	set->loop = l;
+	set->ops = ops;
+	set->arg = arg;
+	buf_pool_init(&set->pool, SESSION_POOL_SMALL, SESSION_POOL_LARGE);
+}
+
+void
+session_activate(struct session *s)
+{
+	if (s->is_active)
+		return;
+	s->is_active = 1;
+	TAILQ_INSERT_TAIL(&s->set->active, s, active_entry);
+}
+
+static void
+session_init_sides(struct session *s)
+{
+	int	i;
+
+	for (i = 0; i < SMTP_SIDES; i++) {
+		s->side[i].fd = -1;
+		loop_fd_init(&s->side[i].lfd);
+	}
+	buf_init(&s->side[SMTP_CLIENT].in, &s->set->pool, BUF_LARGE);
+	buf_init(&s->side[SMTP_DEST].in, &s->set->pool, BUF_LARGE);
+}
+
+static void
+close_fd(int fd)
+{
+	if (fd != -1)
+		(void)close(fd);	/* nothing to be done about it */
+}
+
+struct session *
+session_new(struct session_set *set, const struct session_new *n)
+{
+	struct session	*s;
+
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		close_fd(n->client_fd);
+		close_fd(n->dest_fd);
+		return NULL;
+	}
+	s->set = set;
+	s->id = n->id;
+	s->relay = n->relay;
+	s->choice = n->choice;
+	s->client = n->client;
+	s->listener = n->listener;
+	s->dest = n->dest;
+	s->start_ms = set->loop->now_ms;
+	timer_init(&s->timer, session_on_timer, s);
+	session_init_sides(s);
+	smtp_engine_init(&s->engine, &s->relay->smtp, &set->pool,
+	    s->start_ms);
+	TAILQ_INSERT_TAIL(&set->all, s, entry);
+	set->used++;
+	session_activate(s);
+	if (session_io_open(s, SMTP_CLIENT, n->client_fd) == -1) {
+		close_fd(n->dest_fd);
+		session_fail(s, "out of memory");
+		return s;
+	}
+	session_try(s, n->choice, n->dest_fd, n->error);
+	return s;
+}
+
+/* This destination is the session's now, unless it can't be or should not. */
+void
+session_try(struct session *s, uint32_t choice, int fd, int error)
+{
+	s->choice = choice;
+	if (fd == -1) {
+		s->last_failure = strerror(error);
+		relay_set_failed(s->relay, choice, s->set->loop->now_ms);
+		session_next(s);
+		return;
+	}
+	if (relay_choose(s->relay, choice, s->set->loop->now_ms) != choice) {
+		close_fd(fd);
+		session_next(s);
+		return;
+	}
+	smtp_engine_connecting(&s->engine, s->set->loop->now_ms);
+	s->is_connecting = 1;
+	if (session_io_open(s, SMTP_DEST, fd) == -1) {
+		close_fd(fd);
+		session_fail(s, "out of memory");
+	}
+}
+
+/* The choice is no use: ask for the next one, or tell that none is left. */
+void
+session_next(struct session *s)
+{
+	uint32_t	next = s->choice + 1;
+
+	session_io_close(s, SMTP_DEST);
+	s->is_connecting = 0;
+	session_activate(s);
+	if (next < s->relay->conf->nchoices) {
+		next = relay_choose(s->relay, next, s->set->loop->now_ms);
+		if (s->set->ops->connect(s->set->arg, s->id, next) == 0) {
+			s->is_asking = 1;
+			s->choice = next;
+			return;
+		}
+	}
+	smtp_engine_no_choice(&s->engine, s->last_failure == NULL ?
+	    "no destination" : s->last_failure, s->set->loop->now_ms);
+}
+
+void
+session_connected(struct session *s, uint32_t choice, int fd, int error,
+    const struct addr *dest)
+{
+	if (!s->is_asking || choice != s->choice || s->engine.is_done) {
+		close_fd(fd);
+		return;
+	}
+	s->is_asking = 0;
+	s->dest = *dest;
+	session_try(s, choice, fd, error);
+	session_activate(s);
+}
+
+void
+session_fail(struct session *s, const char *reason)
+{
+	smtp_engine_fail(&s->engine, reason, s->set->loop->now_ms);
+	session_activate(s);
+}
+
+/* The connection to the destination stands, or not. */
+void
+session_on_connect(struct session *s, int error)
+{
+	int64_t	now_ms = s->set->loop->now_ms;
+
+	s->is_connecting = 0;
+	if (error != 0) {
+		s->last_failure = strerror(error);
+		relay_set_failed(s->relay, s->choice, now_ms);
+		session_next(s);
+		return;
+	}
+	s->connected_ms = now_ms;
+	relay_set_works(s->relay, s->choice);
+	smtp_engine_connected(&s->engine, now_ms);
+}
+
+static void
+session_answer(struct session *s)
+{
+	struct smtp_question	 q;
+	struct policy_facts	 f;
+	const char		*reply;
+
+	while (smtp_engine_question(&s->engine, &q)) {
+		memset(&f, 0, sizeof(f));
+		f.stage = (enum policy_stage)q.stage;
+		f.size = q.size;
+		f.nrcpt = q.nrcpt;
+		reply = policy_refusal(&s->relay->policy, &f);
+		smtp_engine_answer(&s->engine, q.number,
+		    reply == NULL ? ANSWER_PASS : ANSWER_REPLY, reply,
+		    s->set->loop->now_ms);
+	}
+}
+
+static void
+session_begin_end(struct session *s)
+{
+	session_io_close(s, SMTP_DEST);
+	s->phase = SESSION_FLUSHING;
+	s->end_by_ms = s->set->loop->now_ms + SESSION_FLUSH_MS;
+}
+
+static void
+session_obey(struct session *s)
+{
+	unsigned int	events = smtp_engine_events(&s->engine);
+
+	if (events & EVENT_WIPE)
+		s->has_secret = 1;
+	if (events & EVENT_CLOSE_DEST)
+		session_io_close(s, SMTP_DEST);
+	if (events & EVENT_NEXT_CHOICE) {
+		relay_set_failed(s->relay, s->choice, s->set->loop->now_ms);
+		s->last_failure = s->side[SMTP_DEST].has_eof ?
+		    "destination closed before its greeting" :
+		    s->connected_ms == 0 ? "timeout connect" :
+		    "no greeting from destination";
+		session_next(s);
+	}
+	if (events & EVENT_OVER)
+		session_begin_end(s);
+}
+
+/*
+ * Parse phase.
+ *   returns   1 when something moved
+ */
+static int
+session_parse(struct session *s)
+{
+	int	moved = 0;
+
+	if (s->phase != SESSION_RUNNING)
+		return 0;
+	session_answer(s);
+	moved |= session_io_feed(s, SMTP_CLIENT);
+	session_answer(s);
+	moved |= session_io_feed(s, SMTP_DEST);
+	session_answer(s);
+	session_obey(s);
+	return moved;
+}
+
+/* Last words are out: close, or wait for the client to hear them. */
+static void
+session_flushed(struct session *s)
+{
+	struct session_side	*c = &s->side[SMTP_CLIENT];
+
+	if (c->fd == -1 || c->has_eof || s->engine.is_client_lost ||
+	    s->phase == SESSION_LINGERING || (c->in.used == 0 &&
+	    s->engine.reason != NULL &&
+	    strcmp(s->engine.reason, "quit") == 0)) {
+		s->phase = SESSION_ENDED;
+		return;
+	}
+	session_io_linger(s);
+	s->phase = SESSION_LINGERING;
+	s->end_by_ms = s->set->loop->now_ms + SESSION_LINGER_MS;
+}
+
+static void
+session_free(struct session *s)
+{
+	int	i;
+
+	for (i = 0; i < SMTP_SIDES; i++) {
+		session_io_close(s, (enum smtp_side)i);
+		buf_clear(&s->side[i].in);
+	}
+	timer_end(&s->set->loop->timers, &s->timer);
+	smtp_engine_clear(&s->engine);
+	TAILQ_REMOVE(&s->set->all, s, entry);
+	s->set->used--;
+	free(s);
+}
+
+static int64_t
+session_deadline(const struct session *s)
+{
+	if (s->phase != SESSION_RUNNING)
+		return s->end_by_ms;
+	return smtp_engine_deadline(&s->engine);
+}
+
+/* The timer is moved only where it would come too late. */
+static void
+session_set_timer(struct session *s)
+{
+	int64_t	due_ms = session_deadline(s);
+
+	if (due_ms == INT64_MAX ||
+	    (timer_is_set(&s->timer) && s->timer.due_ms <= due_ms))
+		return;
+	if (timer_set(&s->set->loop->timers, &s->timer, due_ms) == -1)
+		session_fail(s, "out of memory");
+}
+
+static void
+session_on_timer(struct timer *t, void *arg, int64_t now_ms)
+{
+	struct session	*s = arg;
+
+	(void)t;
+	session_activate(s);
+	if (session_deadline(s) > now_ms)
+		return;			/* it moved meanwhile; set again */
+	if (s->phase == SESSION_RUNNING)
+		smtp_engine_timeout(&s->engine, now_ms);
+	else
+		s->phase = SESSION_ENDED;
+}
+
+/* Parse and send, until nothing moves. */
+static void
+session_run(struct session *s)
+{
+	int	moved;
+
+	do {
+		moved = session_parse(s);
+		moved |= session_io_send(s);
+		session_obey(s);
+		session_log_ended(s);
+	} while (moved && s->phase == SESSION_RUNNING);
+	if (s->phase == SESSION_FLUSHING && session_io_is_flushed(s))
+		session_flushed(s);
+	if (s->phase == SESSION_LINGERING && s->side[SMTP_CLIENT].has_eof)
+		s->phase = SESSION_ENDED;
+	if (s->phase == SESSION_ENDED) {
+		session_log_ended(s);
+		session_log_end(s);
+		session_io_close(s, SMTP_CLIENT);
+		session_io_close(s, SMTP_DEST);
+		s->set->ops->ended(s->set->arg, s);
+		session_free(s);
+		return;
+	}
+	session_io_watch(s);
+	session_set_timer(s);
+}
+
+void
+session_set_run(void *arg, int64_t now_ms)
+{
+	struct session_set	*set = arg;
+	struct session		*s;
+
+	(void)now_ms;
+	while ((s = TAILQ_FIRST(&set->active)) != NULL) {
+		TAILQ_REMOVE(&set->active, s, active_entry);
+		s->is_active = 0;
+		session_run(s);
+	}
+}
+
+void
+session_set_stop(struct session_set *set)
+{
+	struct session	*s;
+
+	TAILQ_FOREACH(s, &set->all, entry) {
+		smtp_engine_stop(&s->engine, set->loop->now_ms);
+		session_activate(s);
+	}
+}
+
+void
+session_set_clear(struct session_set *set)
+{
+	struct session	*s;
+
+	while ((s = TAILQ_FIRST(&set->all)) != NULL) {
+		if (s->is_active)
+			TAILQ_REMOVE(&set->active, s, active_entry);
+		session_free(s);
+	}
+	buf_pool_clear(&set->pool);
+}

@@ -1,0 +1,127 @@
+#ifndef SESSION_H
+#define SESSION_H
+
+#include <sys/queue.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/addr.h"
+#include "../common/buf.h"
+#include "../common/loop.h"
+#include "relay.h"
+#include "smtp_engine.h"
+
+/*
+ * One connection pair in the worker: sockets on one side, the engine on the
+ * other.  A wake-up is three phases over all sessions that have something to
+ * do: receive (as the loop calls), parse, send (session_run from the loop's
+ * `after`).
+ */
+struct session;
+
+/* What the worker does for its sessions. */
+struct session_ops {
+	/* Ask the parent for the next destination: -1 when it can't be. */
+	int	(*connect)(void *, uint64_t id, uint32_t choice);
+	/* It is over and closed; the session is freed after this call. */
+	void	(*ended)(void *, struct session *);
+};
+
+struct session_side {
+	int		 fd;		/* -1: none */
+	uint8_t		 is_blocked;	/* send(2) said EAGAIN or was short */
+	uint8_t		 has_eof;
+	uint8_t		 is_eof_told;	/* the engine knows */
+	uint8_t		 wants_large;	/* the last read came back full */
+	uint8_t		 has_nodelay;
+	uint8_t		 nsent;		/* sends since the last read, <= 1 */
+	uint8_t		 cant_send;	/* but what it said can be read */
+	size_t		 taken;		/* of `in`, dropped when pass is out */
+	struct buf	 in;
+	struct loop_fd	 lfd;
+};
+
+enum session_phase {
+	SESSION_RUNNING = 0,
+	SESSION_FLUSHING,	/* over: what is left for the client goes out */
+	SESSION_LINGERING,	/* over: its octets are dropped, so that a
+				 * reset does not overtake our last reply */
+	SESSION_ENDED
+};
+
+TAILQ_HEAD(session_list, session);
+
+struct session_set {
+	struct session_list	 all;
+	struct session_list	 active;
+	struct loop		*loop;
+	struct buf_pool		 pool;
+	const struct session_ops *ops;
+	void			*arg;
+	size_t			 used;
+};
+
+struct session {
+	TAILQ_ENTRY(session)	 entry;
+	TAILQ_ENTRY(session)	 active_entry;
+	struct session		*next_in_bucket;	/* the worker's table */
+	struct session_set	*set;
+	struct relay		*relay;
+	uint64_t		 id;
+	uint8_t			 phase;		/* enum session_phase */
+	uint8_t			 is_active;
+	uint8_t			 is_connecting;
+	uint8_t			 is_asking;	/* CONNECT is with the parent */
+	uint8_t			 has_secret;	/* wipe what is dropped */
+	const char		*last_failure;	/* of a destination */
+	uint32_t		 choice;
+	int64_t			 start_ms;
+	int64_t			 connected_ms;	/* 0: never */
+	int64_t			 end_by_ms;	/* flushing, lingering */
+	struct addr		 client;
+	struct addr		 listener;
+	struct addr		 dest;
+	struct timer		 timer;
+	struct session_side	 side[SMTP_SIDES];
+	struct smtp_engine	 engine;
+};
+
+void	session_set_init(struct session_set *, struct loop *,
+	    const struct session_ops *, void *arg);
+/* The loop's `after`: parse and send phases. */
+void	session_set_run(void *, int64_t now_ms);
+/* TERM: each ends between messages. */
+void	session_set_stop(struct session_set *);
+void	session_set_clear(struct session_set *);
+
+/*
+ * A new session.  The client's descriptor and the destination's (-1: it could
+ * not be started, error says why) are the session's from here on, also on
+ * failure.  NULL without memory.
+ */
+struct session_new {
+	uint64_t	 id;
+	struct relay	*relay;
+	uint32_t	 choice;
+	int		 error;		/* errno of the destination */
+	struct addr	 client;
+	struct addr	 listener;
+	struct addr	 dest;
+	int		 client_fd;
+	int		 dest_fd;
+};
+struct session	*session_new(struct session_set *,
+		    const struct session_new *);
+
+/* The parent's answer to a connect: a descriptor, or -1 and an errno. */
+void	session_connected(struct session *, uint32_t choice, int fd, int error,
+	    const struct addr *);
+/* End it with 421: the reason is constant text. */
+void	session_fail(struct session *, const char *reason);
+
+/* session_log.c */
+void	session_log_ended(struct session *);	/* transactions that ended */
+void	session_log_end(struct session *);
+
+#endif

@@ -1,0 +1,383 @@
+/*
+ * A session's sockets: receive when the loop says so, give octets to the
+ * engine, send what comes out.  Runs in the worker.  One recv(2) a side and
+ * wake-up, at once a send(2) of what came of it; what a side does not take
+ * stays where it was read, and the other side is not read meanwhile.
+ */
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "session_int.h"
+
+#define SESSION_DROP_READS	16	/* a wake-up, while lingering */
+
+static loop_fn	session_on_client, session_on_dest;
+
+int
+session_io_open(struct session *s, enum smtp_side side, int fd)
+{
+	struct session_side	*x = &s->side[side];
+	short			 events;
+
+	events = side == SMTP_DEST && s->is_connecting ? POLLOUT : POLLIN;
+	if (loop_add(s->set->loop, &x->lfd, fd, events,
+	    side == SMTP_CLIENT ? session_on_client : session_on_dest,
+	    s) == -1)
+		return -1;
+	x->fd = fd;
+	x->is_blocked = x->has_eof = x->is_eof_told = 0;
+	x->has_nodelay = x->nsent = x->cant_send = 0;
+	x->taken = 0;
+	return 0;
+}
+
+void
+session_io_close(struct session *s, enum smtp_side side)
+{
+	struct session_side	*x = &s->side[side];
+	struct session_side	*other = &s->side[1 - side];
+
+	if (x->fd == -1)
+		return;
+	loop_del(s->set->loop, &x->lfd);
+	(void)close(x->fd);		/* nothing to be done about it */
+	x->fd = -1;
+	x->is_blocked = 0;
+	x->taken = 0;
+	buf_clear(&x->in);
+	/* What was to go there in place goes nowhere now. */
+	s->engine.pass[side] = NULL;
+	s->engine.passlen[side] = 0;
+	if (other->taken > 0) {
+		buf_drop(&other->in, other->taken);
+		other->taken = 0;
+	}
+}
+
+/* The connection broke: what came before is still fed, then the engine. */
+static void
+io_broken(struct session *s, enum smtp_side side, int error)
+{
+	if (s->phase != SESSION_RUNNING) {
+		if (side == SMTP_CLIENT)
+			s->phase = SESSION_ENDED;
+		return;
+	}
+	smtp_engine_lost(&s->engine, side, side == SMTP_CLIENT ?
+	    "client connection lost" : strerror(error),
+	    s->set->loop->now_ms);
+	s->side[side].has_eof = s->side[side].is_eof_told = 1;
+}
+
+static size_t
+io_room(const struct session_side *x)
+{
+	size_t	want = x->wants_large ? BUF_LARGE : BUF_SMALL;
+
+	return x->in.used < want ? want - x->in.used : 0;
+}
+
+/* Receive phase of one side. */
+static void
+io_receive(struct session *s, enum smtp_side side)
+{
+	struct session_side	*x = &s->side[side];
+	uint8_t			*place;
+	size_t			 want = io_room(x), size;
+	ssize_t			 n;
+
+	if (x->has_eof || x->taken > 0 || want == 0)
+		return;
+	if ((place = buf_reserve(&x->in, want, &size)) == NULL) {
+		session_fail(s, "out of memory");
+		return;
+	}
+	if (size > want)
+		size = want;
+	do
+		n = recv(x->fd, place, size, 0);
+	while (n == -1 && errno == EINTR);
+	if (n > 0) {
+		buf_grew(&x->in, (size_t)n);
+		x->nsent = 0;
+		x->wants_large = (uint8_t)((size_t)n == size);
+		return;
+	}
+	buf_trim(&x->in);
+	if (n == 0)
+		x->has_eof = 1;
+	else if (errno != EAGAIN)
+		io_broken(s, side, errno);
+}
+
+/* Lingering: read and forget. */
+static void
+io_drop(struct session *s)
+{
+	struct session_side	*x = &s->side[SMTP_CLIENT];
+	uint8_t			 octets[BUF_SMALL];
+	ssize_t			 n;
+	int			 i;
+
+	for (i = 0; i < SESSION_DROP_READS; i++) {
+		n = recv(x->fd, octets, sizeof(octets), 0);
+		if (n > 0)
+			continue;
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			x->has_eof = 1;
+		return;
+	}
+}
+
+static void
+session_on_client(struct loop_fd *lf, short revents, void *arg)
+{
+	struct session	*s = arg;
+
+	(void)lf;
+	session_activate(s);
+	if (revents & POLLOUT)
+		s->side[SMTP_CLIENT].is_blocked = 0;
+	if (s->phase == SESSION_LINGERING)
+		io_drop(s);
+	else if (revents & (POLLIN | POLLERR | POLLHUP))
+		io_receive(s, SMTP_CLIENT);
+}
+
+static void
+session_on_dest(struct loop_fd *lf, short revents, void *arg)
+{
+	struct session	*s = arg;
+	socklen_t	 len = sizeof(int);
+	int		 error = 0;
+
+	(void)lf;
+	session_activate(s);
+	if (s->is_connecting) {
+		if (getsockopt(s->side[SMTP_DEST].fd, SOL_SOCKET, SO_ERROR,
+		    &error, &len) == -1)
+			error = errno;
+		session_on_connect(s, error);
+		return;
+	}
+	if (revents & POLLOUT)
+		s->side[SMTP_DEST].is_blocked = 0;
+	if (revents & (POLLIN | POLLERR | POLLHUP))
+		io_receive(s, SMTP_DEST);
+}
+
+static void
+io_took(struct session *s, struct session_side *x, size_t n)
+{
+	if (s->has_secret)
+		explicit_bzero(x->in.data + x->in.start, n);
+	buf_drop(&x->in, n);
+}
+
+int
+session_io_feed(struct session *s, enum smtp_side side)
+{
+	struct session_side	*x = &s->side[side];
+	struct smtp_engine	*e = &s->engine;
+	size_t			 n;
+
+	if (x->taken > 0 && e->passlen[1 - side] == 0) {
+		/* The engine took back what was to be sent in place. */
+		io_took(s, x, x->taken);
+		x->taken = 0;
+	}
+	if (x->fd == -1 || x->taken > 0)
+		return 0;
+	if (x->in.used == 0) {
+		if (!x->has_eof || x->is_eof_told)
+			return 0;
+		x->is_eof_told = 1;
+		(void)smtp_engine_feed(e, side, NULL, 0,
+		    s->set->loop->now_ms);
+		return 1;
+	}
+	n = smtp_engine_feed(e, side, buf_head(&x->in), x->in.used,
+	    s->set->loop->now_ms);
+	if (n == 0)
+		return 0;
+	if (e->passlen[1 - side] > 0)
+		x->taken = n;	/* stays in place until it is sent */
+	else
+		io_took(s, x, n);
+	return 1;
+}
+
+/*
+ * Nagle's algorithm off where a second piece goes out before an answer came:
+ * it would wait for the peer's delayed acknowledgement.  The client's socket
+ * has that from its listener.
+ */
+static void
+io_set_nodelay(struct session_side *x, enum smtp_side side)
+{
+	int	one = 1;
+
+	if (side == SMTP_CLIENT || x->has_nodelay)
+		return;
+	if (x->nsent == 0) {
+		x->nsent = 1;
+		return;
+	}
+	x->has_nodelay = 1;
+	/* Without it the session is slower, no worse. */
+	(void)setsockopt(x->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+static int
+io_fill(struct smtp_engine *e, enum smtp_side side, struct iovec *iov)
+{
+	int	n = 0;
+
+	if (e->out[side].used > 0) {
+		iov[n].iov_base = e->out[side].data + e->out[side].start;
+		iov[n++].iov_len = e->out[side].used;
+	}
+	if (e->passlen[side] > 0) {
+		/* sendmsg(2) only reads it; iovec has no const. */
+		memcpy(&iov[n].iov_base, &e->pass[side], sizeof(void *));
+		iov[n++].iov_len = e->passlen[side];
+	}
+	return n;
+}
+
+/* Account for n octets that left; what was read for them may go. */
+static void
+io_sent(struct session *s, enum smtp_side side, size_t n)
+{
+	struct smtp_engine	*e = &s->engine;
+	struct session_side	*from = &s->side[1 - side];
+	size_t			 copied = e->out[side].used;
+
+	if (copied > n)
+		copied = n;
+	if (s->has_secret && copied > 0)
+		explicit_bzero(e->out[side].data + e->out[side].start,
+		    copied);
+	buf_drop(&e->out[side], copied);
+	e->pass[side] += n - copied;
+	e->passlen[side] -= n - copied;
+	if (e->passlen[side] == 0 && from->taken > 0) {
+		e->pass[side] = NULL;
+		io_took(s, from, from->taken);
+		from->taken = 0;
+	}
+}
+
+/*
+ * A send failed.  A destination that refused a message half-way and closed has
+ * said why: what it said comes first.
+ */
+static void
+io_send_failed(struct session *s, enum smtp_side side, int error)
+{
+	struct session_side	*x = &s->side[side];
+
+	if (side == SMTP_DEST && s->phase == SESSION_RUNNING) {
+		x->cant_send = 1;
+		if (x->in.used == 0)
+			io_receive(s, side);
+		if (x->in.used > 0 || x->has_eof)
+			return;
+	}
+	io_broken(s, side, error);
+}
+
+static int
+io_send(struct session *s, enum smtp_side side)
+{
+	struct session_side	*x = &s->side[side];
+	struct smtp_engine	*e = &s->engine;
+	struct iovec		 iov[2];
+	struct msghdr		 m;
+	size_t			 len = e->out[side].used + e->passlen[side];
+	ssize_t			 n;
+
+	if (x->fd == -1 || x->is_blocked || x->cant_send || len == 0 ||
+	    (side == SMTP_DEST && s->is_connecting))
+		return 0;
+	io_set_nodelay(x, side);
+	memset(&m, 0, sizeof(m));
+	m.msg_iov = iov;
+	m.msg_iovlen = (unsigned int)io_fill(e, side, iov);
+	do
+		n = sendmsg(x->fd, &m, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	if (n == -1 && errno != EAGAIN && errno != ENOBUFS) {
+		io_send_failed(s, side, errno);
+		return 1;
+	}
+	if (n > 0)
+		io_sent(s, side, (size_t)n);
+	x->is_blocked = n < (ssize_t)len;
+	smtp_engine_sent(e, side, n > 0 ? (size_t)n : 0, x->is_blocked,
+	    s->set->loop->now_ms);
+	return n > 0;
+}
+
+int
+session_io_send(struct session *s)
+{
+	int	moved;
+
+	moved = io_send(s, SMTP_CLIENT);
+	if (s->phase == SESSION_RUNNING)
+		moved |= io_send(s, SMTP_DEST);
+	if (s->has_secret && !s->engine.is_secret &&
+	    s->engine.out[SMTP_DEST].used == 0)
+		s->has_secret = 0;
+	return moved;
+}
+
+int
+session_io_is_flushed(const struct session *s)
+{
+	return s->side[SMTP_CLIENT].fd == -1 || s->engine.is_client_lost ||
+	    s->engine.out[SMTP_CLIENT].used == 0;
+}
+
+void
+session_io_linger(struct session *s)
+{
+	struct session_side	*x = &s->side[SMTP_CLIENT];
+
+	buf_clear(&x->in);
+	if (shutdown(x->fd, SHUT_WR) == -1)
+		x->has_eof = 1;		/* it is gone already */
+}
+
+void
+session_io_watch(struct session *s)
+{
+	struct session_side	*x;
+	short			 events;
+	int			 i;
+
+	for (i = 0; i < SMTP_SIDES; i++) {
+		x = &s->side[i];
+		if (x->fd == -1)
+			continue;
+		events = 0;
+		if (!x->has_eof && x->taken == 0 &&
+		    (s->phase == SESSION_LINGERING || io_room(x) > 0))
+			events |= POLLIN;
+		if (x->is_blocked || (i == SMTP_DEST && s->is_connecting))
+			events |= POLLOUT;
+		if (i == SMTP_DEST && s->is_connecting)
+			events = POLLOUT;
+		loop_set(s->set->loop, &x->lfd, events);
+	}
+}

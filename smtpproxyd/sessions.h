@@ -1,0 +1,70 @@
+#ifndef SESSIONS_H
+#define SESSIONS_H
+
+#include <sys/queue.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/addr.h"
+#include "conf.h"
+
+/*
+ * The parent's own record of each session, by which it judges what a worker
+ * asks: a worker names a session, and gets what stands here or nothing.  Also
+ * the counts by client address.
+ */
+struct client_count {
+	struct client_count	*next;
+	uint8_t			 key[9];	/* family, IPv4 or IPv6 /64 */
+	uint32_t		 used;
+	uint32_t		 relay;		/* number, or CLIENT_GLOBAL */
+};
+#define CLIENT_GLOBAL	UINT32_MAX
+
+struct session_record {
+	LIST_ENTRY(session_record) by_id;
+	LIST_ENTRY(session_record) by_worker;
+	uint64_t		 id;
+	struct session_owner	*owner;
+	const struct conf_relay	*relay;
+	struct client_count	*global_count;	/* NULL: not counted */
+	struct client_count	*relay_count;
+	struct addr		 client;
+	struct addr		 listener;
+	uint32_t		 choice;	/* last one asked for */
+};
+LIST_HEAD(session_records, session_record);
+
+/* What is kept for each worker. */
+struct session_owner {
+	struct session_records	 records;
+	size_t			 used;
+};
+
+/* 32 bits of start time, 32 bits of counter; never reused in one life. */
+void	sessions_init(int64_t start_time);
+
+/*
+ * Count a session in, or refuse it.
+ *   returns   the record; NULL with *refusal (constant text) where a limit
+ *             stands against it, or with *refusal "out of memory"
+ */
+struct session_record	*sessions_add(const struct conf *,
+			    const struct conf_relay *, const struct addr *,
+			    struct session_owner *, const char **refusal);
+void	sessions_remove(struct session_record *);
+struct session_record	*sessions_find(uint64_t id);
+/* All sessions of a worker that died. */
+void	sessions_remove_all(struct session_owner *);
+size_t	sessions_used(void);
+
+/*
+ * Refusals at accept, summed up: one line a client address and 10 s.
+ * sessions_flush_refusals() is called once a second or so.
+ */
+void	sessions_note_refusal(const struct addr *client, const char *relay,
+	    const char *reason, int64_t now_ms);
+void	sessions_flush_refusals(int64_t now_ms, int all);
+
+#endif

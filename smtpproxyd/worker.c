@@ -1,0 +1,332 @@
+/*
+ * The worker process: a poll loop over its sessions and its channels.  It
+ * trusts the parent, whose messages are checked by the table; it trusts no
+ * peer of a session.  It can open nothing: every descriptor that it has was
+ * passed to it.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../common/log.h"
+#include "../common/loop.h"
+#include "../privsep/chan.h"
+#include "../privsep/proc.h"
+#include "conf.h"
+#include "conf_wire.h"
+#include "messages.h"
+#include "relay.h"
+#include "session.h"
+
+#define WORKER_BUCKETS		4096	/* of the session table, power of 2 */
+#define WORKER_SETUP_MS		30000
+
+struct worker {
+	struct loop		 loop;
+	struct chan		 parent;
+	struct conf		*conf;
+	struct relay		*relays;
+	struct session_set	 sessions;
+	struct session		*bucket[WORKER_BUCKETS];
+	uint64_t		*ended;		/* to be told to the parent */
+	size_t			 nended;
+	size_t			 ended_size;
+	int			 is_stopping;
+};
+
+static int	worker_connect(void *, uint64_t, uint32_t);
+static void	worker_ended(void *, struct session *);
+
+static const struct session_ops	worker_session_ops = {
+	.connect = worker_connect,
+	.ended = worker_ended
+};
+
+static struct session **
+worker_bucket(struct worker *w, uint64_t id)
+{
+	return &w->bucket[id & (WORKER_BUCKETS - 1)];
+}
+
+static struct session *
+worker_session(struct worker *w, uint64_t id)
+{
+	struct session	*s;
+
+	for (s = *worker_bucket(w, id); s != NULL; s = s->next_in_bucket)
+		if (s->id == id)
+			return s;
+	return NULL;
+}
+
+/*
+ * Keep an id until the channel takes it: the parent counts descriptors by
+ * these, so none may be lost.
+ */
+static void
+worker_queue_end(struct worker *w, uint64_t id)
+{
+	uint64_t	*p;
+	size_t		 size = w->ended_size;
+
+	if (w->nended == size) {
+		size = size == 0 ? 64 : size * 2;
+		if ((p = reallocarray(w->ended, size, sizeof(*p))) == NULL)
+			fatal("session end");
+		w->ended = p;
+		w->ended_size = size;
+	}
+	w->ended[w->nended++] = id;
+}
+
+static void
+worker_send_ends(struct worker *w)
+{
+	struct msg_writer	m;
+	size_t			i;
+
+	for (i = 0; i < w->nended; i++) {
+		msg_start(&m, MSG_SESSION_END, w->ended[i]);
+		if (msg_finish(&m) == -1 ||
+		    chan_send(&w->parent, &m, NULL, 0, 0) == -1)
+			break;
+	}
+	memmove(w->ended, w->ended + i, (w->nended - i) * sizeof(*w->ended));
+	w->nended -= i;
+}
+
+static int
+worker_connect(void *arg, uint64_t id, uint32_t choice)
+{
+	struct worker		*w = arg;
+	struct msg_writer	 m;
+
+	msg_start(&m, MSG_CONNECT, id);
+	msg_put_u32(&m, choice);
+	if (msg_finish(&m) == -1)
+		return -1;
+	return chan_send(&w->parent, &m, NULL, 0, 0);
+}
+
+static void
+worker_ended(void *arg, struct session *s)
+{
+	struct worker	 *w = arg;
+	struct session	**p;
+
+	for (p = worker_bucket(w, s->id); *p != NULL;
+	    p = &(*p)->next_in_bucket) {
+		if (*p != s)
+			continue;
+		*p = s->next_in_bucket;
+		break;
+	}
+	worker_queue_end(w, s->id);
+}
+
+/* The parent's word about a session, as it stands in the message. */
+static int
+worker_read_new(struct worker *w, struct msg *m, struct session_new *n)
+{
+	struct msg_reader	r;
+	uint32_t		generation, relay, error;
+
+	memset(n, 0, sizeof(*n));
+	n->client_fd = n->dest_fd = -1;
+	msg_reader_init(&r, m);
+	n->id = m->id;
+	generation = msg_u32(&r);
+	relay = msg_u32(&r);
+	n->choice = msg_u32(&r);
+	error = msg_u32(&r);
+	n->error = (int)error;
+	msg_addr(&r, &n->client);
+	msg_addr(&r, &n->listener);
+	msg_addr(&r, &n->dest);
+	if (msg_done(&r) == -1 || generation != w->conf->generation ||
+	    relay >= w->conf->nrelays)
+		return -1;
+	n->relay = &w->relays[relay];
+	return 0;
+}
+
+static void
+worker_on_session_new(struct worker *w, struct msg *m)
+{
+	struct session_new	 n;
+	struct session		*s, **bucket;
+
+	if (worker_read_new(w, m, &n) == -1 ||
+	    worker_session(w, m->id) != NULL) {
+		chan_violation(&w->parent, m->type, "content");
+		return;
+	}
+	if (m->is_cut) {
+		/* No room for its descriptors: lost, and no one's fault. */
+		log_warnx("session sess=%016" PRIx64 " lost, no descriptors",
+		    m->id);
+		worker_queue_end(w, m->id);
+		return;
+	}
+	n.client_fd = msg_take_fd(m, 0);
+	if (m->type == MSG_SESSION_NEW)
+		n.dest_fd = msg_take_fd(m, 1);
+	if ((s = session_new(&w->sessions, &n)) == NULL) {
+		log_warn("session sess=%016" PRIx64 " lost", m->id);
+		worker_queue_end(w, m->id);
+		return;
+	}
+	bucket = worker_bucket(w, s->id);
+	s->next_in_bucket = *bucket;
+	*bucket = s;
+}
+
+static void
+worker_on_connected(struct worker *w, struct msg *m)
+{
+	struct msg_reader	 r;
+	struct session		*s;
+	struct addr		 dest;
+	uint32_t		 choice, error = 0;
+	int			 fd = -1;
+
+	msg_reader_init(&r, m);
+	choice = msg_u32(&r);
+	if (m->type == MSG_CONNECT_FAILED)
+		error = msg_u32(&r);
+	msg_addr(&r, &dest);
+	if (msg_done(&r) == -1) {
+		chan_violation(&w->parent, m->type, "content");
+		return;
+	}
+	if ((s = worker_session(w, m->id)) == NULL)
+		return;			/* it ended while we asked */
+	if (m->is_cut)
+		error = EMFILE;
+	else if (m->type == MSG_CONNECTED)
+		fd = msg_take_fd(m, 0);
+	session_connected(s, choice, fd, (int)error, &dest);
+}
+
+static void
+worker_on_stop(struct worker *w)
+{
+	w->is_stopping = 1;
+	session_set_stop(&w->sessions);
+}
+
+static void
+worker_on_msg(struct chan *c, struct msg *m, void *arg)
+{
+	struct worker	*w = arg;
+
+	if (proc_child_msg(c, m))
+		return;
+	switch (m->type) {
+	case MSG_SESSION_NEW:
+	case MSG_SESSION_NEW_ALONE:
+		worker_on_session_new(w, m);
+		break;
+	case MSG_CONNECTED:
+	case MSG_CONNECT_FAILED:
+		worker_on_connected(w, m);
+		break;
+	case MSG_STOP:
+		worker_on_stop(w);
+		break;
+	default:
+		chan_violation(c, m->type, "not for a worker");
+		break;
+	}
+}
+
+static void
+worker_on_end(struct chan *c, const char *reason, void *arg)
+{
+	(void)c;
+	(void)arg;
+	/* Without the parent there is nothing left to serve. */
+	fatalx("parent: %s", reason);
+}
+
+/* The third phase of each pass, and what the pass left to be said. */
+static void
+worker_after(void *arg, int64_t now_ms)
+{
+	struct worker	*w = arg;
+
+	session_set_run(&w->sessions, now_ms);
+	worker_send_ends(w);
+	proc_log_flush();
+	if (w->is_stopping && w->sessions.used == 0 && w->nended == 0 &&
+	    chan_is_idle(&w->parent))
+		loop_stop(&w->loop);
+}
+
+/* The snapshot, whole or not at all (DECISIONS, configuration snapshot). */
+static void
+worker_receive_conf(struct worker *w)
+{
+	uint8_t			 room[MSG_MAX];
+	struct msg		 m;
+	struct msg_reader	 r;
+	const uint8_t		*octets;
+	size_t			 len;
+	uint32_t		 n = 0;
+
+	if ((w->conf = conf_new()) == NULL)
+		fatal("configuration");
+	chan_wait(&w->parent, &m, room, WORKER_SETUP_MS);
+	msg_reader_init(&r, &m);
+	w->conf->generation = msg_u32(&r);
+	if (m.type != MSG_CONF_BEGIN || msg_done(&r) == -1)
+		fatalx("configuration: no beginning");
+	for (;;) {
+		chan_wait(&w->parent, &m, room, WORKER_SETUP_MS);
+		if (m.type != MSG_CONF_RECORD)
+			break;
+		msg_reader_init(&r, &m);
+		octets = msg_octets(&r, &len);
+		if (msg_done(&r) == -1 ||
+		    conf_wire_read(w->conf, octets, len) == -1)
+			fatalx("configuration: bad record %u", n);
+		n++;
+	}
+	msg_reader_init(&r, &m);
+	if (m.type != MSG_CONF_END || msg_u32(&r) != w->conf->generation ||
+	    msg_u32(&r) != n || msg_done(&r) == -1 ||
+	    conf_wire_check(w->conf) == -1)
+		fatalx("configuration: incomplete");
+	if ((w->relays = relays_new(w->conf)) == NULL)
+		fatal("configuration");
+}
+
+_Noreturn void
+worker_main(int fd)
+{
+	static struct worker	w;
+
+	if (loop_init(&w.loop, 1) == -1)
+		fatal("loop");
+	proc_child_start(&w.parent, &w.loop, fd, PROC_WORKER);
+	worker_receive_conf(&w);
+	session_set_init(&w.sessions, &w.loop, &worker_session_ops, &w);
+	w.loop.after = worker_after;
+	w.loop.after_arg = &w;
+	chan_set_handlers(&w.parent, worker_on_msg, worker_on_end, &w);
+	proc_child_ready(&w.parent);
+	if (loop_run(&w.loop) == -1)
+		fatal("poll");
+	session_set_clear(&w.sessions);
+	proc_log_flush();
+	relays_free(w.relays, w.conf->nrelays);
+	conf_free(w.conf);
+	free(w.ended);
+	chan_close(&w.parent);
+	loop_clear(&w.loop);
+	exit(0);
+}
