@@ -101,8 +101,6 @@ FLAGS		!= sh regress/tools/stamp.sh build/flags \
 .o.replay:
 	${LINK} -o $@ $< regress/fuzz/replay.o ${FUZZ_MORE:.c=.o} ${LIB} \
 	    ${LIBS}
-.o:
-	${LINK} -o $@ $< ${LIB} ${LIBS}
 .o.fuzz:
 	${LINK} -fsanitize=fuzzer -o $@ $< ${FUZZ_MORE:.c=.o} ${LIB} ${LIBS}
 
@@ -139,7 +137,8 @@ ${FUZZERS}: ${LIB} ${FUZZ_MORE:.c=.o}
 tests: ${TESTPROGS} ${REPLAYS} tools
 fuzzers: ${FUZZERS}
 tools: ${TOOLS}
-${TOOLS}: ${LIB}
+${TOOLS}: ${TOOLS_C:.c=.o} ${LIB}
+	${LINK} -o $@ $@.o ${LIB} ${LIBS}
 
 # For scripts that call a compiler or a checker of their own.
 show-flags:

@@ -113,7 +113,7 @@ code ~ /(^|[^a-z0-9_])return \([^()]*\);/ {
 code ~ /^[ \t]*typedef[ \t]+(struct|union|enum)/ {
 	complain("a typedef of a struct, union or enum")
 }
-!is_port && code ~ /^[ \t]*#[ \t]*(el)?if.*(__linux|__OpenBSD|__FreeBSD|__NetBSD|__APPLE|__unix|_WIN32|__GNUC|__clang|__GLIBC|LIBRESSL|OPENSSL_VERSION|OpenBSD)/ {
+!is_port && code ~ /^[ \t]*#[ \t]*(el)?if/ && code ~ systems {
 	complain("a condition on a system, compiler or library outside " \
 	    "common/port")
 }
