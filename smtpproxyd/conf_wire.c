@@ -291,7 +291,7 @@ wire_get_conf(struct conf *c, struct wire_in *in)
 		in->has_failed = 1;
 }
 
-/* The two lists of words of a relay. */
+/* The two lists of words of a relay: in capitals, as they are kept. */
 static void
 wire_get_words(struct wire_in *in, struct conf_relay *r,
     int (*add)(struct conf_relay *, const char *, struct conf_why *))
@@ -302,7 +302,8 @@ wire_get_words(struct wire_in *in, struct conf_relay *r,
 
 	for (n = wire_get(in, 1); n > 0 && !in->has_failed; n--) {
 		wire_get_str(in, word, sizeof(word));
-		if (in->has_failed || add(r, word, &why) == -1)
+		if (in->has_failed || add(r, word, &why) == -1 ||
+		    strpbrk(word, "abcdefghijklmnopqrstuvwxyz") != NULL)
 			in->has_failed = 1;
 	}
 }

@@ -621,6 +621,8 @@ static void
 parse_relay_end(void)
 {
 	p.relay = NULL;
+	p.first = p.word;		/* the brace: what follows is wrong */
+	p.statement = NULL;
 }
 
 static void

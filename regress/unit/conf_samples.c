@@ -1,0 +1,188 @@
+/*
+ * Valid configurations and what the tests of the configuration share.  Linked
+ * into every unit test.
+ */
+#include "conf_samples.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../../smtpproxyd/conf_load.h"
+
+const char *const	conf_samples[] = {
+	/* The smallest one: kept working for ever (DESIGN section 4). */
+	"relay \"r\" {\n"
+	"\tlisten on 127.0.0.1 port 2525\n"
+	"\tforward to 127.0.0.1 port 2526\n"
+	"}\n",
+
+	/* No last newline, and the brace behind the last line. */
+	"relay r { listen on ::1 port 1\n"
+	"forward to mx.example.org port 65535 }",
+
+	/* Its brace on a line of its own. */
+	"relay r\n\n{\nlisten on ::1 port smtp\nforward to mx.example.net port "
+	"submission\n}",
+
+	"ext = \"192.0.2.25\"\n"
+	"workers 4\n"
+	"user _smtpproxyd\n"
+	"hostname \"gw.example.org\"\n"
+	"chroot \"/var/empty\"\n"
+	"table <mx> { 198.51.100.10 198.51.100.11 }\n"
+	"relay \"inbound\" {\n"
+	"\tlisten on $ext port 25\n"
+	"\tforward to <mx> port 25\n"
+	"}\n",
+
+	/* Everything at once. */
+	"# comment \\\nthat goes on\n"
+	"max-sessions 1000\n"
+	"max-sessions-per-client 20\n"
+	"max-recipients 100\n"
+	"max-errors 0\n"
+	"max-message-size 50M\n"
+	"timeout connect 1\ntimeout greeting 2\ntimeout helo 3\n"
+	"timeout mail 4\ntimeout rcpt 5\ntimeout data 6\n"
+	"timeout block 7\ntimeout dot 8\ntimeout command 9\n"
+	"timeout message 10\ntimeout session 604800\n"
+	"v4 = 127.0.0.1\n"
+	"both = $v4 ::1		# several words\n"
+	"list = '10.0.0.1, 10.0.0.2'\n"
+	"table <a> { $both }\n"
+	"table <b> {\n"
+	"	$list,		# one\n"
+	"	\\\n"
+	"	mx.example.org\n"
+	"\n"
+	"	192.0.2.1\n"
+	"}\n"
+	"table <nets> { 10.0.0.0/8 fe80::/10 192.0.2.1 }\n"
+	"table <none> { }\n"
+	"relay \"one\" {\n"
+	"	listen on 0.0.0.0 port 2525\n"
+	"	listen on :: port 2525\n"
+	"	forward to <a> port 24\n"
+	"	forward to <b> port 24\n"
+	"	forward to { 10.0.0.1 10.0.0.9,\nmx.example.net } port 24\n"
+	"	max-sessions 10\n"
+	"	max-sessions-per-client 2\n"
+	"	max-recipients 5\n"
+	"	max-errors 1\n"
+	"	max-message-size 3k\n"
+	"	timeout block 99\n"
+	"	timeout dot 0\n"
+	"	pregreet allow\n"
+	"	pass-verb XADR\n"
+	"	pass-verb x-exps\n"
+	"	auth-mechanisms { PLAIN, LOGIN\nscram-sha-256 }\n"
+	"}\n"
+	"relay two {\n"
+	"	listen on $v4 \\\n"
+	"	    port 2526\n"
+	"	forward to \"mx.example.org\" port 25\n"
+	"	pregreet reject\n"
+	"}\n"
+};
+const size_t	nconf_samples = sizeof(conf_samples) / sizeof(conf_samples[0]);
+
+int
+sample_resolve(void *arg, const char *host, struct addr *addrs, size_t *n,
+    struct conf_why *why)
+{
+	(void)arg;
+	if (strcmp(host, "mx.example.org") == 0 && *n >= 2) {
+		*n = 2;
+		if (addr_parse(&addrs[0], "2001:db8::25") == 0 &&
+		    addr_parse(&addrs[1], "198.51.100.25") == 0)
+			return 0;
+	}
+	if (strcmp(host, "mx.example.net") == 0 && *n >= 1) {
+		*n = 1;
+		if (addr_parse(&addrs[0], "203.0.113.25") == 0)
+			return 0;
+	}
+	if (strcmp(host, "odd.example.org") == 0 && *n >= 1) {
+		*n = 1;
+		if (addr_parse(&addrs[0], "0.0.0.0") == 0)
+			return 0;
+	}
+	if (strcmp(host, "empty.example.org") == 0) {
+		*n = 0;
+		return 0;
+	}
+	return conf_fail(why, "\"%s\" does not resolve, expected a name with "
+	    "an address", host);
+}
+
+void
+sample_say(void *arg, const struct conf_place *place, const char *text)
+{
+	struct sample_said	*said = arg;
+	size_t			 used;
+
+	if (said == NULL)
+		return;
+	used = strlen(said->text);
+	(void)snprintf(said->text + used, sizeof(said->text) - used,
+	    "%d: %s\n", place->line, text);
+}
+
+struct conf *
+sample_load(const char *text, size_t len, struct sample_said *said)
+{
+	if (said != NULL)
+		said->text[0] = '\0';
+	return conf_load_text("test.conf", text, len, sample_resolve, NULL,
+	    sample_say, said);
+}
+
+static int
+limits_are_equal(const struct conf_limits *a, const struct conf_limits *b)
+{
+	return a->max_sessions == b->max_sessions &&
+	    a->max_sessions_per_client == b->max_sessions_per_client &&
+	    a->max_recipients == b->max_recipients &&
+	    a->max_errors == b->max_errors &&
+	    a->max_message_size == b->max_message_size &&
+	    memcmp(a->timeout_ms, b->timeout_ms, sizeof(a->timeout_ms)) == 0;
+}
+
+static int
+relay_is_equal(const struct conf_relay *a, const struct conf_relay *b)
+{
+	size_t	i;
+
+	if (strcmp(a->name, b->name) != 0 || a->number != b->number ||
+	    a->pregreet != b->pregreet || a->nchoices != b->nchoices ||
+	    a->npass_verbs != b->npass_verbs ||
+	    a->nauth_mechs != b->nauth_mechs ||
+	    !limits_are_equal(&a->limits, &b->limits))
+		return 0;
+	for (i = 0; i < a->nchoices; i++)
+		if (!addr_is_equal(&a->choices[i].addr, &b->choices[i].addr) ||
+		    strcmp(a->choices[i].host, b->choices[i].host) != 0)
+			return 0;
+	for (i = 0; i < a->npass_verbs; i++)
+		if (strcmp(a->pass_verbs[i], b->pass_verbs[i]) != 0)
+			return 0;
+	for (i = 0; i < a->nauth_mechs; i++)
+		if (strcmp(a->auth_mechs[i], b->auth_mechs[i]) != 0)
+			return 0;
+	return 1;
+}
+
+int
+conf_is_equal(const struct conf *a, const struct conf *b)
+{
+	const struct conf_relay	*ra, *rb;
+
+	if (a->generation != b->generation || a->nrelays != b->nrelays ||
+	    strcmp(a->hostname, b->hostname) != 0)
+		return 0;
+	for (ra = a->relays, rb = b->relays; ra != NULL && rb != NULL;
+	    ra = ra->next, rb = rb->next)
+		if (!relay_is_equal(ra, rb))
+			return 0;
+	return ra == NULL && rb == NULL;
+}
