@@ -37,8 +37,7 @@ struct chan_out {
 	uint8_t		*data;		/* the packet */
 	uint16_t	 len;
 	uint8_t		 nfds;
-	uint8_t		 close_fds;	/* close them once they are sent */
-	int		 fd[MSG_FDS_MAX];
+	int		 fd[MSG_FDS_MAX]; /* ours, closed once they are sent */
 };
 
 struct chan {
@@ -53,12 +52,15 @@ struct chan {
 	size_t		 queue_head;
 	size_t		 queue_used;
 	struct timer	 retry;		/* ENOBUFS, ETOOMANYREFS, EMFILE */
-	int64_t		 full_since_ms;	/* 0: not full */
+	int64_t		 full_since_ms;	/* nothing went since; 0: not full */
 	int64_t		 heard_ms;	/* last message of the peer */
 	uint64_t	 ndropped;	/* chan_send_lossy() that found no room */
 	chan_msg_fn	*on_msg;
 	chan_end_fn	*on_end;
+	/* chan_wait() only: 1 when the message was dealt with. */
+	int		(*filter)(struct chan *, struct msg *);
 	void		*arg;
+	char		 violation[64];	/* not empty: it ends after this pass */
 };
 
 /*
@@ -67,13 +69,31 @@ struct chan {
  */
 int	chan_pair(int fd[2]);
 
-/* Take over one end; the descriptor is the channel's from now on. */
+/* Prepare the storage of a channel that is not open. */
+void	chan_init(struct chan *);
+
+/*
+ * Take over one end; the descriptor is the channel's from now on.  Without a
+ * loop (NULL) it is for chan_wait() and sending blocks: set-up of a
+ * short-lived child.
+ *   returns   0; -1 without memory, the descriptor is closed then
+ */
 int	chan_open(struct chan *, struct loop *, int fd, enum proc_role self,
 	    enum proc_role peer, uint32_t instance, chan_msg_fn *,
 	    chan_end_fn *, void *arg);
 /* Close it and drop what waits, with the descriptors in it.  No callback. */
 void	chan_close(struct chan *);
 int	chan_is_open(const struct chan *);
+
+/* After proc_child_start(), which opens the channel with handlers of its own. */
+void	chan_set_handlers(struct chan *, chan_msg_fn *, chan_end_fn *,
+	    void *arg);
+
+/*
+ * Read what is there, without the limit of a wake-up: the peer has ended and
+ * what it said last still counts.  Not from a message handler.
+ */
+void	chan_drain(struct chan *);
 
 /* Forward only; a step back is a broken invariant (fatalx). */
 void	chan_set_state(struct chan *, enum chan_state);
@@ -88,7 +108,10 @@ void	chan_set_state(struct chan *, enum chan_state);
 int	chan_send(struct chan *, struct msg_writer *, const int *fds,
 	    size_t nfds, int close_fds);
 
-/* For records that may be lost: never queued, counted in ndropped instead. */
+/*
+ * For records that may be lost: never queued, counted in ndropped instead.
+ *   returns   0 when it was sent, else -1
+ */
 int	chan_send_lossy(struct chan *, struct msg_writer *);
 
 /* Nothing waits to be sent. */
@@ -96,7 +119,8 @@ int	chan_is_idle(const struct chan *);
 
 /*
  * Blocking use, for a child's set-up only: wait for one message, checked by
- * the table.  fatalx() on an end, a violation or after timeout_ms: the sender
+ * the table.  What privsep itself sends meanwhile (PEER, STOP) is dealt with
+ * inside where proc_child_start() opened the channel.  fatalx() on an end, a violation or after timeout_ms: the sender
  * is the parent.  `room` has MSG_MAX octets; *m points into it.
  */
 void	chan_wait(struct chan *, struct msg *m, uint8_t *room, int timeout_ms);
@@ -104,7 +128,7 @@ void	chan_wait(struct chan *, struct msg *m, uint8_t *room, int timeout_ms);
 /*
  * The peer broke the rules in the content of a message: logged with both
  * roles, the type and the reason; the channel is closed and on_end runs when
- * the current handler has returned.  From a more privileged peer (the parent)
+ * the current handler has returned (outside of one: with the next pass).  From a more privileged peer (the parent)
  * it is fatalx().
  */
 void	chan_violation(struct chan *, uint16_t type, const char *reason);

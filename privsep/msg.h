@@ -30,9 +30,14 @@ struct msg {
 	size_t		 len;
 	int		 fd[MSG_FDS_MAX]; /* the receiver's to take or close */
 	size_t		 nfds;
+	/*
+	 * From the parent only: the kernel had no room for all descriptors of
+	 * the row, so nfds is smaller.  Close what came, give the session up.
+	 */
+	int		 is_cut;
 };
 
-/* Take a descriptor out of a message: it is the caller's then. */
+/* Take a descriptor out of a message: it is the caller's then; -1: none. */
 int	msg_take_fd(struct msg *, size_t i);
 /* Close the descriptors that nobody took. */
 void	msg_close_fds(struct msg *);

@@ -18,6 +18,8 @@ enum proc_role {
 	PROC_ROLES
 };
 #define ROLE(r)		(1U << (r))
+#define ROLES_ALL	(ROLE(PROC_ROLES) - ROLE(PROC_PARENT))
+#define ROLES_CHILDREN	(ROLES_ALL & ~ROLE(PROC_PARENT))
 
 /*
  * A channel's states; they only move forward.
@@ -50,29 +52,35 @@ struct msg_row {
 enum msg_type {
 	MSG_NONE = 0,
 	MSG_HELLO,	/* both: build id, role, instance */
-	MSG_DROP,	/* parent: uid, gid, chroot, descriptor limit */
-	MSG_PEER,	/* parent, 1 fd: role, instance, generation of a peer */
+	MSG_DROP,	/* parent: is there an identity u8, uid, gid, chroot */
+	MSG_PEER,	/* parent, 1 fd: role u8, instance, generation, pid */
 	MSG_READY,	/* child: confined, in service; its descriptor limit */
+	MSG_FAILED,	/* child: set-up failed, why (it has no logger yet) */
 	MSG_STOP,	/* parent: finish what runs, then end; seconds */
-	MSG_PING,	/* parent */
-	MSG_PONG,	/* child */
-	MSG_LOG,	/* any to logger: priority, text */
-	MSG_LOG_CONF,	/* parent to logger: verbose, tag */
-	MSG_LOG_SINK,	/* parent to logger, 1 fd: kind (LOG_SINK_*) */
-	MSG_LOG_NOFD,	/* parent to logger: a sink that needs no descriptor */
+	MSG_PING,	/* parent; id: number of the question */
+	MSG_PONG,	/* child; id: as asked */
+	MSG_LOG,	/* any to logger: records {priority u8, text} */
+	MSG_LOG_CONF,	/* parent to logger: verbose u8, parent's pid, tag */
+	MSG_LOG_SINK,	/* parent to logger, 1 fd: kind u8 (LOG_SINK_*) */
+	MSG_LOG_NOFD,	/* parent to logger: kind u8 that needs no fd */
 	MSG_SINK_LOST,	/* logger to parent: open the sink again */
 	MSG_USER = 64
 };
 
+#define MSG_TYPES	256	/* a type is below this number */
+
 enum log_sink_kind {
-	LOG_SINK_NONE = 0,
+	LOG_SINK_NONE = 0,	/* none can be had now: ask again */
 	LOG_SINK_SYSLOG,
 	LOG_SINK_STDERR
 };
 
 /*
- * The table is privsep's rows and one more array that the program gives at
- * start.  A number that stands twice, or an empty mask, is refused (-1).
+ * The table is privsep's rows and one more array (borrowed for good) that the
+ * program gives at start.
+ *   returns   0; -1 for a number that stands twice, is MSG_TYPES or more, or
+ *             is below MSG_USER in the program's array; for an empty mask; for
+ *             sizes that msg.h does not allow
  */
 int	msg_table_init(const struct msg_row *, size_t);
 
@@ -80,7 +88,8 @@ int	msg_table_init(const struct msg_row *, size_t);
 const struct msg_row	*msg_table_row(uint16_t type);
 
 /*
- * May this message pass?
+ * May this message pass?  A channel between two children is made by the
+ * parent for two that it knows, so it begins in RUN.
  *   returns   NULL when it may, else what is wrong, as text for the log:
  *             "unknown type", "sender", "receiver", "state", "length",
  *             "descriptors"
@@ -90,5 +99,12 @@ const char	*msg_table_check(uint16_t type, enum proc_role from,
 		    size_t nfds);
 
 const char	*proc_role_name(enum proc_role);
+
+/*
+ * "worker[2]", "logger": as it stands in log lines.  Returns its first
+ * argument, which has PROC_NAME_MAX octets.
+ */
+#define PROC_NAME_MAX	32
+const char	*proc_name(char *, enum proc_role, uint32_t instance);
 
 #endif

@@ -2,6 +2,8 @@
 #define PROC_H
 
 #include <sys/types.h>
+#include <sys/time.h>
+#include <sys/resource.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -46,10 +48,13 @@ struct proc_identity {
 /* --- In a child: every *_main() begins with these, in this order. --- */
 
 /*
- * Take the channel on descriptor fd: cwd, environment, umask and descriptors
- * are reset, HELLO is exchanged (another build id: one log line, exit), DROP
- * is received and kept.  On return the channel is in state SETUP: receive the
- * settings with chan_wait(), open nothing more.
+ * Take the channel on descriptor fd: cwd, environment, umask, signals and
+ * descriptors are reset, HELLO is exchanged (another build id: the parent
+ * logs it, exit), DROP is received and kept.  On return the channel is in
+ * state SETUP: receive the settings with chan_wait(), open nothing more, and
+ * chan_set_handlers().  Until then a message that is not privsep's own is
+ * fatal, and the end of the channel is the end of the process.  What is
+ * logged as fatal before proc_child_ready() returns reaches the parent.
  */
 void	proc_child_start(struct chan *, struct loop *, int fd, enum proc_role);
 uint32_t	proc_child_instance(void);
@@ -62,16 +67,40 @@ uint32_t	proc_child_instance(void);
 void	proc_child_ready(struct chan *);
 
 /*
- * Handle what privsep itself sends (PING, PEER of the logger).
+ * Handle what privsep itself sends (PING, PEER).  STOP moves the channel to
+ * its state STOP, and is the caller's own besides: end with exit(0) when what
+ * runs is finished.
  *   returns   1 when the message was one of those, 0 for the caller's own
  */
 int	proc_child_msg(struct chan *, struct msg *);
 
 /*
- * Log lines of this process go to the logger from here on; records that find
- * no room are dropped, counted, and the count is logged when it drains.
- * Collected and sent once a pass where proc_log_flush() is called.
+ * Channels to other children come by PEER, and a new one in the place of the
+ * old when a peer was replaced; the logger's is dealt with inside (not in the
+ * logger itself).  Say what to do with the others before the first PEER can
+ * come, that is before proc_child_start().
+ *   on_peer   a channel is open, the process at its other end is new
+ *   on_msg, on_end   as in chan.h; on_end also when it is replaced
  */
+struct proc_peer_ops {
+	void		(*on_peer)(struct chan *, pid_t, void *);
+	chan_msg_fn	*on_msg;
+	chan_end_fn	*on_end;
+	void		*arg;
+};
+void	proc_child_set_peers(const struct proc_peer_ops *);
+
+/* The open channel to a peer, or NULL while there is none. */
+struct chan	*proc_child_peer(enum proc_role, uint32_t instance);
+
+/*
+ * Log lines of this process go to the logger, from proc_child_start() on (the
+ * parent: proc_set_log_sink()).  Those of one pass of the loop are sent
+ * together: at its timers, or earlier where proc_log_flush() is called.
+ * Records that find no room are dropped, counted, and the count is logged
+ * when it drains.  While there is no logger the last PROC_LOG_RING are kept.
+ */
+#define PROC_LOG_RING	64
 void	proc_log_flush(void);
 
 /* --- proc_drop.c --- */
@@ -82,6 +111,16 @@ void	proc_log_flush(void);
  * sandbox only (resolve under -n as an ordinary user).
  */
 void	proc_drop(const struct proc_row *, const struct proc_identity *);
+
+/* RLIMIT_NOFILE as proc_drop() has set it: the filter forbids to ask later. */
+uint32_t	proc_drop_max_files(void);
+
+/*
+ * May this folder be a root directory: absolute, owned by root, not writable
+ * for group or world, empty?
+ *   returns   0, or -1 with *why, a text for "chroot PATH: ..."
+ */
+int	proc_check_root(const char *path, const char **why);
 
 /* --- In the parent. --- */
 
@@ -98,9 +137,12 @@ struct proc_ops {
 	void	(*on_setup)(struct proc_child *, void *);
 	/* READY came: the child is in service. */
 	void	(*on_ready)(struct proc_child *, void *);
+	/* Its set-up failed, logged already: `why` is its own text. */
+	void	(*on_failed)(struct proc_child *, const char *why, void *);
 	/*
-	 * It is gone: logged and reaped (or being killed), its channel closed.
-	 * It is started again by itself where its row says so.
+	 * It is gone: logged and reaped, its channel closed (is_ready has
+	 * been 0 since it was killed).  It is started again by itself where
+	 * its row says so.
 	 */
 	void	(*on_gone)(struct proc_child *, void *);
 	/* All children have ended after proc_stop(). */
@@ -126,10 +168,22 @@ void	proc_parent_init(struct loop *, const char *self_path,
 	    int verbose, const char *const *extra_argv);
 
 /*
- * Start one child.  It is connected to every running peer that both rows
- * name, now and whenever one of them is replaced (MSG_PEER).
- *   returns   the child, which lives until proc_stop(); NULL with errno
+ * Milliseconds after which a silent child is asked, and a child that does not
+ * answer (or whose channel takes nothing) is killed.  For the tests.
  */
+#define PROC_PING_MS	5000
+#define PROC_HANG_MS	20000
+void	proc_set_limits(int64_t ping_ms, int64_t hang_ms);
+
+/*
+ * Start one child.  It is connected to every running peer that both rows
+ * name, now and whenever one of them is replaced (MSG_PEER).  Where the system
+ * has no process or descriptor left it is tried again later.
+ *   returns   the child, which lives until on_stopped, with DEATH_ONCE until
+ *             on_gone; NULL with errno: no such row, too many, or DEATH_ONCE
+ *             and it could not be started
+ */
+#define PROC_CHILDREN_MAX	256
 struct proc_child	*proc_start(enum proc_role, uint32_t instance);
 
 struct chan	*proc_child_chan(struct proc_child *);
@@ -141,16 +195,19 @@ pid_t		 proc_child_pid(const struct proc_child *);
 uint32_t	 proc_child_max_files(const struct proc_child *);
 
 /*
- * It broke the rules: one line with the reason, SIGKILL, replaced (with a
+ * It broke the rules: SIGKILL, one line with the reason, replaced (with a
  * delay that doubles from 0.1 s to 5 s when it dies again at once, and is
  * forgotten after 60 s alive).
  */
 void	proc_child_kill(struct proc_child *, const char *reason);
 
 /*
- * Where log lines go: a descriptor of a sink for the logger (-1: none
- * needed), kept by the parent and handed to a replaced logger too.  The
- * opener is called again when the logger says SINK_LOST.
+ * Where log lines go: open_sink() gives the descriptor of a sink for the
+ * logger (-1: none needed with errno 0, else none to be had now), which is
+ * privsep's from then on, and handed to a replaced logger too.  It is called
+ * again when the logger says SINK_LOST.  Until the first logger is in service
+ * the parent's own lines go to standard error too, and after its end to the
+ * sink directly.
  */
 void	proc_set_log_sink(enum log_sink_kind, int (*open_sink)(void),
 	    const char *tag);
