@@ -61,15 +61,17 @@ unit()
 {
 	unit_name=$1 unit_dir=$2
 	shift 2
-	unit_found=no
-	for prog in "$unit_dir"/regress/unit/test_*.test; do
-		[ -x "$prog" ] || continue
-		unit_found=yes
-		base=$(basename "$prog" .test)
-		step "$unit_name-${base#test_}" sh -c 'cd "$1" && shift &&
-		    exec "$@"' sh "$unit_dir" "$@" "./regress/unit/$base.test"
-	done
-	[ $unit_found = yes ] || step "$unit_name" false
+	progs=$(cd "$unit_dir" && ls regress/unit/test_*.test) || progs=
+	if [ -z "$progs" ]; then
+		step "$unit_name" false
+		return
+	fi
+	for prog in $progs; do
+		prog=${prog#regress/unit/test_}
+		echo "${prog%.test}"
+	done >build/log/unit.list
+	step_each "$unit_name" "$unit_dir" "$@" ./regress/unit/test_%.test \
+	    <build/log/unit.list
 }
 
 corpora()
@@ -132,7 +134,7 @@ MEMCHECK="valgrind -q --error-exitcode=99 --leak-check=full
 part_valgrind()
 {
 	variant trace make -j"$jobs" SANDBOX=trace HARDEN= HARDEN_LD= \
-	    CFLAGS="-O1 -g" all tests
+	    CFLAGS="-O2 -g" all tests
 	# shellcheck disable=SC2086
 	unit valgrind "$top/build/trace" env CK_TIMEOUT_MULTIPLIER=20 \
 	    $MEMCHECK
@@ -174,7 +176,7 @@ part_release()
 {
 	[ -x build/trace/$PROG ] ||
 	    variant trace make -j"$jobs" SANDBOX=trace HARDEN= HARDEN_LD= \
-	    CFLAGS="-O1 -g" all
+	    CFLAGS="-O2 -g" all
 	step release sh regress/tools/release.sh
 }
 
@@ -184,7 +186,7 @@ part_readme()
 }
 
 [ $# -gt 0 ] || { echo "usage: regress.sh PART ..." >&2; exit 2; }
-tally_start build/log
+tally_start "$top/build/log"
 for part in "$@"; do
 	case $part in
 	unit)	unit unit "$top" env ;;
@@ -192,9 +194,9 @@ for part in "$@"; do
 		$part
 		;;
 	full)
-		for part in clang bmake asan valgrind cppcheck tidy fuzz \
-		    release readme; do
-			part_$part
+		for each_part in clang bmake asan valgrind cppcheck tidy \
+		    fuzz release readme; do
+			part_$each_part
 		done
 		;;
 	clang|bmake|asan|valgrind|cppcheck|tidy|fuzz|release|readme)

@@ -43,7 +43,7 @@ trace_is_refused()
 {
 	rm -rf build/dest
 	(cd build/trace && ! make SANDBOX=trace HARDEN= HARDEN_LD= \
-	    CFLAGS="-O1 -g" DESTDIR="$(pwd)/../dest" install) || return 1
+	    CFLAGS="-O2 -g" DESTDIR="$(pwd)/../dest" install) || return 1
 	[ ! -e build/dest ]
 }
 

@@ -4,6 +4,9 @@
 #	tally_start DIR		logs go to DIR/NAME.log
 #	step NAME COMMAND...	run it, quietly; its output on a failure only
 #	step_live NAME COMMAND...	the same, its output also shown
+#	step_each NAME DIR COMMAND...	names on standard input: the command
+#				with each name in the place of %, in DIR,
+#				several at once
 #	tally_end		the last line, and the exit status
 #
 # What a step reports, in this order: a last line "N passed, N failed, N
@@ -33,7 +36,7 @@ with_limit()
 
 tally_count()
 {
-	name=$1 status=$2 began=$3
+	name=$1 status=$2 took=$3
 	# shellcheck disable=SC2046 # three words are wanted
 	set -- $(awk '
 	/^([a-z]+: )?[0-9]+ passed, [0-9]+ failed/ {
@@ -74,40 +77,72 @@ tally_count()
 	[ "$3" -eq 0 ] || text="$text, $3 skipped" word=skip
 	[ "$2" -eq 0 ] || text="$text, $2 failed" word=FAIL
 	[ "$status" -ne 124 ] || text="$text, out of time"
-	took=$(($(date +%s) - began))
 	printf '%-4s %-28s %s (%d s)\n' $word "$name" "$text" $took
 	[ $word = ok ] || tally_bad="$tally_bad $name"
-	[ $word != FAIL ] || return 1
+	[ $word = FAIL ] || return 0
+	[ "${tally_live-no}" = no ] || return 0
+	echo "--- the end of $tally_dir/$name.log:"
+	tail -n 40 "$tally_dir/$name.log"
+	echo "---"
+}
+
+# tally_run LOG DIR COMMAND...: leaves LOG.log, and in LOG.end the exit status
+# and the seconds.
+tally_run()
+{
+	log=$1 dir=$2
+	shift 2
+	began=$(date +%s)
+	status=0
+	(cd "$dir" && with_limit "$@") >"$log.log" 2>&1 </dev/null ||
+	    status=$?
+	echo "$status $(($(date +%s) - began))" >"$log.end"
+}
+
+tally_end_of()
+{
+	read -r end_status end_took <"$tally_dir/$1.end" ||
+	    end_status=1 end_took=0
+	rm -f "$tally_dir/$1.end"
+	tally_count "$1" "$end_status" "$end_took"
 }
 
 step()
 {
-	name=$1
+	step_name=$1
 	shift
-	began=$(date +%s)
-	status=0
-	with_limit "$@" >"$tally_dir/$name.log" 2>&1 </dev/null || status=$?
-	tally_count "$name" $status "$began" || {
-		echo "--- the end of $tally_dir/$name.log:"
-		tail -n 40 "$tally_dir/$name.log"
-		echo "---"
-	}
+	tally_run "$tally_dir/$step_name" . "$@"
+	tally_end_of "$step_name"
+}
+
+step_each()
+{
+	each_name=$1 each_dir=$2
+	shift 2
+	each=$(cat)
+	echo "$each" | xargs -P "$jobs" -I % sh -c '. ./regress/tools/tally.sh
+	    tally_run "$@"' sh "$tally_dir/$each_name-%" "$each_dir" "$@"
+	for each_item in $each; do
+		tally_end_of "$each_name-$each_item"
+	done
 }
 
 step_live()
 {
-	name=$1
+	step_name=$1
 	shift
 	began=$(date +%s)
-	echo "---- $name"
+	echo "---- $step_name"
 	{
 		status=0
 		with_limit "$@" 2>&1 </dev/null || status=$?
-		echo $status >"$tally_dir/$name.status"
-	} | tee "$tally_dir/$name.log" |
+		echo "$status $(($(date +%s) - began))" \
+		    >"$tally_dir/$step_name.end"
+	} | tee "$tally_dir/$step_name.log" |
 	    sed 's/^\([0-9]* passed, .*\)$/     \1/'
-	tally_count "$name" "$(cat "$tally_dir/$name.status")" "$began" || :
-	rm -f "$tally_dir/$name.status"
+	tally_live=yes
+	tally_end_of "$step_name"
+	tally_live=no
 }
 
 # With CI=true a test that was skipped counts as a failure.
