@@ -107,12 +107,12 @@ send_one()
 # One line of the table for a process: everything from /proc.
 show_process()
 {
-	status=/proc/$1/status
-	[ -r "$status" ] || return 0
-	uid=$(awk '/^Uid:/ { print $3 }' "$status")
+	about=/proc/$1/status
+	[ -r "$about" ] || return 0
+	uid=$(awk '/^Uid:/ { print $3 }' "$about")
 	user=$(id -nu "$uid" 2>/dev/null) || user=$uid
-	seccomp=$(awk '/^Seccomp:/ { print $2 }' "$status")
-	caps=$(awk '/^CapEff:/ { print $2 }' "$status")
+	seccomp=$(awk '/^Seccomp:/ { print $2 }' "$about")
+	caps=$(awk '/^CapEff:/ { print $2 }' "$about")
 	case $seccomp in
 	0) sandbox=no ;;
 	2) sandbox=seccomp ;;
@@ -122,7 +122,7 @@ show_process()
 	*[!0]*) caps=yes ;;
 	*) caps=none ;;
 	esac
-	name=$(tr '\0' ' ' <"/proc/$1/cmdline")
+	name=$(tr '\0' ' ' <"/proc/$1/cmdline" | sed 's/[ .]*$//')
 	printf '%7s %-12s %-11s %-8s %-5s %s%s\n' "$1" "$user" \
 	    "$(readlink "/proc/$1/root")" "$sandbox" "$caps" "$2" "$name"
 }

@@ -27,7 +27,7 @@ check()
 targets_exist()
 {
 	missing=0
-	for target in $(sed -n 's/^[ 	]*make \([a-z-]*\).*/\1/p' \
+	for target in $(sed -n 's/^[ 	]*make \([a-z][a-z-]*\)$/\1/p' \
 	    README.md INSTALL | sort -u); do
 		grep -q "^$target:" Makefile || {
 			echo "no target $target"
