@@ -18,7 +18,7 @@ struct buf_pool {
 	void	*large;
 	size_t	 nsmall;		/* chunks on the free lists */
 	size_t	 nlarge;
-	size_t	 keep_small;		/* keep at most that many, free the rest */
+	size_t	 keep_small;		/* keep at most that many */
 	size_t	 keep_large;
 	size_t	 nused;			/* chunks lent out, the heap's too */
 };

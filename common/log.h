@@ -47,9 +47,9 @@ void	log_debug(const char *, ...)
 void	log_line(int priority, const char *line);
 
 /*
- * The end of the process, exit status 1, said at LOG_CRIT: before service starts, for a broken
- * invariant, or for nonsense from a more privileged process.  Never for
- * anything a peer or a less privileged process can cause.
+ * The end of the process, exit status 1, said at LOG_CRIT: before service
+ * starts, for a broken invariant, or for nonsense from a more privileged
+ * process.  Never for anything a peer or a less privileged process can cause.
  */
 _Noreturn void	fatal(const char *, ...)
 	    __attribute__((__format__ (printf, 1, 2)));

@@ -115,24 +115,16 @@ loop_init(struct loop *l, int park)
 	timer_heap_init(&l->timers);
 	l->park_fd = -1;
 	l->now_ms = port_now_ms();
-	if (loop_reserve(l) == -1)
-		goto fail;
-	if (park) {
-		/* ENOSYS: a system without such a queue polls everything. */
-		l->park_fd = port_park_open();
-		if (l->park_fd == -1 && errno != ENOSYS)
-			goto fail;
-		if (l->park_fd != -1)
-			loop_take_slot(l, NULL, l->park_fd);
+	if (park && (l->park_fd = port_park_open()) == -1 && errno != ENOSYS)
+		return -1;	/* ENOSYS: no such queue here, poll it all */
+	if (loop_reserve(l) == -1) {
+		loop_clear(l);
+		errno = ENOMEM;
+		return -1;
 	}
+	if (l->park_fd != -1)
+		loop_take_slot(l, NULL, l->park_fd);
 	return 0;
-fail:
-	free(l->set);
-	free(l->owner);
-	l->set = NULL;
-	l->owner = NULL;
-	l->size = 0;
-	return -1;
 }
 
 void

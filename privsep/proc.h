@@ -168,6 +168,12 @@ void	proc_parent_init(struct loop *, const char *self_path,
 	    int verbose, const char *const *extra_argv);
 
 /*
+ * Undo it when on_stopped has come, so that it may be called again with
+ * another loop: a child that is needed before service starts has its own.
+ */
+void	proc_parent_clear(void);
+
+/*
  * Milliseconds after which a silent child is asked, and a child that does not
  * answer (or whose channel takes nothing) is killed.  For the tests.
  */

@@ -309,6 +309,17 @@ proc_parent_init(struct loop *loop, const char *self_path,
 		fatal("tick");
 }
 
+void
+proc_parent_clear(void)
+{
+	timer_end(&pp.loop->timers, &pp.tick);
+	timer_end(&pp.loop->timers, &pp.stop);
+	proc_reap_clear();
+	pp.loop = NULL;
+	pp.ops = NULL;
+	pp.arg = NULL;
+}
+
 static void
 child_on_restart(struct timer *t, void *arg, int64_t now_ms)
 {

@@ -109,6 +109,7 @@ void	proc_link_all(void);
 /* proc_spawn.c: 0, or -1 (logged; a restart is set where the row has one). */
 int	proc_spawn(struct proc_child *);
 int	proc_reap_init(void);
+void	proc_reap_clear(void);
 void	proc_restart_later(struct proc_child *);
 
 /* proc_stop.c: go on with stopping when a child has ended. */

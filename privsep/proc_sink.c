@@ -28,7 +28,8 @@ proc_set_log_sink(enum log_sink_kind kind, int (*open_sink)(void),
 	sink.tag = tag;
 	proc_log_start(pp.loop);
 	/* Until the first logger is there the admin sees us at the start. */
-	proc_log_set_direct(LOG_SINK_STDERR, -1, tag, 1);
+	proc_log_set_direct(LOG_SINK_STDERR, -1, tag,
+	    kind != LOG_SINK_STDERR);
 }
 
 static void

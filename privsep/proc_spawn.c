@@ -278,3 +278,14 @@ proc_reap_init(void)
 	sa.sa_handler = reap_catch;
 	return sigaction(SIGCHLD, &sa, NULL);
 }
+
+/* Once no child is left. */
+void
+proc_reap_clear(void)
+{
+	(void)signal(SIGCHLD, SIG_DFL);	/* a number that exists */
+	loop_del(pp.loop, &reap_lfd);
+	(void)close(reap_pipe[0]);	/* nothing to lose in it */
+	(void)close(reap_pipe[1]);
+	reap_pipe[0] = reap_pipe[1] = -1;
+}

@@ -228,8 +228,8 @@ int	conf_add_auth_mech(struct conf_relay *, const char *,
  * numeric only), which gives 0 with up to *n addresses, or -1 with why.
  *   returns   number of errors, each said through `say`
  */
-typedef int conf_resolve_fn(void *, const char *host, struct addr *, size_t *n,
-	    struct conf_why *);
+typedef int conf_resolve_fn(void *, const struct conf *, const char *host,
+	    struct addr *, size_t *n, struct conf_why *);
 typedef void conf_say_fn(void *, const struct conf_place *, const char *);
 int	conf_finish(struct conf *, conf_resolve_fn *, void *, conf_say_fn *,
 	    void *);

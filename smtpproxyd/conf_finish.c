@@ -155,7 +155,7 @@ finish_lookup(struct finish *f, const char *host, struct addr *addrs,
 		return conf_fail(why, "\"%s\" can't be looked up, expected an "
 		    "address", host);
 	*n = CONF_RESOLVE_MAX;
-	if (f->resolve(f->resolve_arg, host, addrs, n, why) == -1)
+	if (f->resolve(f->resolve_arg, f->conf, host, addrs, n, why) == -1)
 		return -1;
 	for (i = 0; i < *n; i++)
 		if (addr_is_unspecified(&addrs[i]) ||

@@ -11,13 +11,23 @@
 _Noreturn void	resolve_main(int fd);
 
 /*
- * Parent's side, before service starts: a blocking conf_resolve_fn that
- * starts the child at its first use and asks it; arg is a struct resolver.
+ * Parent's side, before service starts (resolve_ask.c).  The path is borrowed;
+ * user NULL: that of the configuration.  Started by an ordinary user, the
+ * child runs as that one.  resolver_free() ends the child; after it
+ * proc_parent_init() may be called for the service.
  */
+#define RESOLVER_WAIT_MS	30000	/* for one name */
 struct resolver;
 struct resolver	*resolver_new(const char *self_path, const char *user);
 void		 resolver_free(struct resolver *);
-int		 resolver_lookup(void *, const char *host, struct addr *,
-		    size_t *n, struct conf_why *);
+/* For the tests. */
+void		 resolver_set_wait(struct resolver *, int64_t wait_ms);
+
+/*
+ * A conf_resolve_fn that blocks; arg is a struct resolver.  The child is
+ * started at the first use.
+ */
+int	resolver_lookup(void *, const struct conf *, const char *host,
+	    struct addr *, size_t *n, struct conf_why *);
 
 #endif

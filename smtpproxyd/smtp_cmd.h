@@ -53,6 +53,13 @@ struct smtp_cmd {
  */
 void	smtp_cmd_parse(struct smtp_cmd *, const uint8_t *, size_t);
 
+/*
+ * How many octets of a line, from its start, a log may show: all of them, but
+ * of anything that might be AUTH (any case, also "AUTHX" and "AUTH\tPLAIN")
+ * no more than that word: credentials may follow it.
+ */
+size_t	smtp_cmd_log_len(const uint8_t *, size_t);
+
 /* "MAIL" and so on, for logs; "command" for VERB_NONE. */
 const char	*smtp_verb_name(enum smtp_verb);
 /* Table verb of that name in any case, VERB_NONE if there is none. */
@@ -72,7 +79,12 @@ struct smtp_bdat {
 	uint64_t	size;		/* at most 2^63-1 */
 	int		is_last;
 };
-/* 0, or -1 when the argument is not exactly that. */
+/*
+ * Digits only, at most 20; one space; LAST in any case.  What goes to the
+ * destination is best written anew from this: one that answered 501 to
+ * "BDAT  005  LAST" would take the chunk for commands.
+ *   returns   0, or -1 when the argument is not exactly that
+ */
 int	smtp_bdat_parse(struct smtp_bdat *, const uint8_t *, size_t);
 
 #endif

@@ -36,8 +36,9 @@ struct smtp_ehlo_rules {
 	uint32_t	 remove;	/* EHLO_* that must not pass */
 	uint64_t	 max_size;	/* 0: none */
 	uint32_t	 max_recipients;	/* 0: none */
-	/* NULL-terminated names; NULL: the built-in list, in which no
-	 * mechanism brings a security layer of its own (RFC 4422 3.7). */
+	/* NULL-terminated names; NULL: the built-in list (smtp_ehlo.c), in
+	 * which no mechanism brings a security layer of its own (RFC 4422
+	 * 3.7) or speaks of the connection below, as EXTERNAL does. */
 	const char *const *auth_mechs;
 };
 
@@ -54,9 +55,10 @@ struct smtp_ehlo {
  * line (greeting) passes as it is.  SIZE and LIMITS RCPTMAX go out as the
  * smaller of the destination's and ours; AUTH loses mechanisms that are not
  * allowed, and goes altogether when none is left.  Keywords: RFC 5321 4.1.1.1
- * syntax, any case; a second line of the same keyword is taken out, except
- * that the first decides.
- *   returns   0, or -1 when out has no room or no memory
+ * syntax, any case; of two lines with the same keyword the first decides and
+ * the second is taken out.  BINARYMIME goes with CHUNKING (RFC 3030 3).
+ *   returns   0, or -1 when out has no memory, or no room for the text and 64
+ *             octets more: then nothing was added
  */
 int	smtp_ehlo_filter(struct smtp_ehlo *, const struct smtp_ehlo_rules *,
 	    const uint8_t *text, size_t len, struct buf *out);

@@ -9,8 +9,9 @@
  * 6531 3.3).  Nothing is rewritten, the line goes on as it came; this reads
  * what limits, policy and the log need.  What most servers take is taken (a
  * space behind the colon, an address without angle brackets, a source route,
- * 8-bit octets); what can't be read is refused with 501, because the proxy
- * and the destination must not read two different envelopes.
+ * 8-bit octets, dots side by side in a local part, no domain at all): the
+ * destination decides.  What can't be read is refused with 501, because the
+ * proxy and the destination must not read two different envelopes.
  */
 struct smtp_path {
 	const uint8_t	*addr;		/* between the brackets, without a
@@ -22,21 +23,23 @@ struct smtp_path {
 
 enum smtp_path_kind {
 	PATH_FROM,			/* "<>" is allowed */
-	PATH_TO				/* "<Postmaster>" is allowed */
+	PATH_TO
 };
 
+#define SMTP_PATH_MAX	256		/* octets with brackets and route */
+
 /*
- * arg: as smtp_cmd gives it.  Local part: dot-atom or quoted string, at most
- * 64 octets; domain: labels or an address literal, at most 255; path in all
- * 256 (4.5.3.1), of which the lengths are taken generously: an over-long
- * local part that the path's limit allows passes.
+ * arg: as smtp_cmd gives it.  Local part: words of atoms and quoted strings;
+ * domain, if any: labels or an address literal.  Of the lengths of RFC 5321
+ * 4.5.3.1 only the path's is held: a local part over 64 octets passes.
  *   returns   0, or -1
  */
 int	smtp_path_parse(struct smtp_path *, enum smtp_path_kind,
 	    const uint8_t *arg, size_t len);
 
 /*
- * The parameters one by one: "keyword[=value]" separated by spaces.
+ * The parameters one by one: "keyword[=value]" separated by spaces; a value
+ * may hold a '=' (RFC 5321 4.1.2 has it encoded, not all clients do).
  *   returns   1 with the next one, 0 at the end, -1 when it is malformed
  */
 struct smtp_param {
@@ -66,8 +69,9 @@ struct smtp_mail_facts {
 	int		is_requiretls;	/* RFC 8689 */
 };
 /*
- *   returns   0; -1 when a parameter is malformed or stands twice (SIZE above
- *             2^63-1, an unknown BODY= value)
+ *   returns   0; -1 when any parameter is malformed, or one of these stands
+ *             twice or has no value that it may have (SIZE above 2^63-1, an
+ *             unknown BODY=, SMTPUTF8=x)
  */
 int	smtp_mail_facts(struct smtp_mail_facts *, const struct smtp_path *);
 

@@ -40,6 +40,7 @@ void	smtp_reply_clear(struct smtp_reply *);
  *   is_long    EHLO and HELP: SMTP_REPLY_LINES_LONG lines; the octets in all
  *              stay below SMTP_REPLY_MAX for every reply
  *   allow_8bit SMTPUTF8 is in force (RFC 6531 3.7.4)
+ * After OK or BAD the reply is read and then cleared, before the next line.
  * Bad: a code that is not [2-5][0-5][0-9], another code than the first
  * line's, something else than space or '-' behind it, 8-bit where not
  * allowed, control octets other than tab, too many lines or octets.

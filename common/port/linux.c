@@ -6,6 +6,7 @@
 #include "port.h"
 
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <netinet/in.h>
@@ -27,6 +28,8 @@ void
 port_title_init(int argc, char *argv[], char *envp[])
 {
 	setproctitle_init(argc, argv, envp);
+	/* Started as /proc/self/exe, the name would be "exe"; cosmetic. */
+	(void)prctl(PR_SET_NAME, "smtpproxyd", 0, 0, 0);
 }
 
 void

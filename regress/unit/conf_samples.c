@@ -87,10 +87,11 @@ const char *const	conf_samples[] = {
 const size_t	nconf_samples = sizeof(conf_samples) / sizeof(conf_samples[0]);
 
 int
-sample_resolve(void *arg, const char *host, struct addr *addrs, size_t *n,
-    struct conf_why *why)
+sample_resolve(void *arg, const struct conf *c, const char *host,
+    struct addr *addrs, size_t *n, struct conf_why *why)
 {
 	(void)arg;
+	(void)c;
 	if (strcmp(host, "mx.example.org") == 0 && *n >= 2) {
 		*n = 2;
 		if (addr_parse(&addrs[0], "2001:db8::25") == 0 &&

@@ -10,8 +10,8 @@ extern const char *const	conf_samples[];
 extern const size_t		nconf_samples;
 
 /* A conf_resolve_fn that knows a few names of example.org and example.net. */
-int	sample_resolve(void *, const char *, struct addr *, size_t *,
-	    struct conf_why *);
+int	sample_resolve(void *, const struct conf *, const char *,
+	    struct addr *, size_t *, struct conf_why *);
 
 /* Collects what is said as "line: text\n" (a conf_say_fn). */
 struct sample_said {

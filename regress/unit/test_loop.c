@@ -605,7 +605,7 @@ START_TEST(many_parked)
 	quiet();
 	pass();
 	ck_assert_uint_eq(loop.nparked, NPAIRS);
-	ck_assert_uint_eq(loop.used, 1);	/* a pass polls the queue only */
+	ck_assert_uint_eq(loop.used, 1);	/* the queue, nothing else */
 	for (i = 0; i < NPAIRS; i++)
 		poke(&p[i]);
 	while (ncalled < NPAIRS && npasses < 10) {
@@ -819,6 +819,24 @@ START_TEST(poll_fails)
 }
 END_TEST
 
+/* No descriptor left for the queue. */
+START_TEST(init_fails)
+{
+	struct rlimit	old, none;
+	struct loop	l;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(loop_init(&l, 1), -1);
+	ck_assert_int_eq(errno, EMFILE);
+	ck_assert_int_eq(loop_init(&l, 0), 0);
+	loop_clear(&l);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+END_TEST
+
 /* Closed behind the loop's back while polled: the owner is told. */
 START_TEST(closed_while_polled)
 {
@@ -870,6 +888,7 @@ main(void)
 	tcase_add_test(tc, many_parked);
 	tcase_add_test(tc, not_parkable);
 	tcase_add_test(tc, poll_fails);
+	tcase_add_test(tc, init_fails);
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(polled, set_up_polled, tear_down);
 	add_common(polled);
