@@ -12,7 +12,8 @@
 # What a step reports, in this order: a last line "N passed, N failed, N
 # skipped"; else the lines of libcheck, "100%: Checks: N, Failures: N, Errors:
 # N"; else its exit status is one test, 77 is one that was skipped.  A step
-# that ends with another status, but reported no failure, has failed once.
+# that ends with another status, but reported no failure, has failed once, and
+# so has one that reports no test at all.
 
 tally_start()
 {
@@ -65,6 +66,8 @@ tally_count()
 		77) set -- 0 0 1 ;;
 		*) set -- 0 1 0 ;;
 		esac
+	elif [ $(($1 + $2 + $3)) -eq 0 ]; then
+		set -- 0 1 0
 	elif [ "$status" -ne 0 ] && [ "$status" -ne 77 ] &&
 	    [ "$2" -eq 0 ]; then
 		set -- "$1" 1 "$3"
