@@ -183,8 +183,9 @@ reap_log(const struct proc_child *c, int status)
 	char		 text[PROC_TEXT_MAX];
 	const char	*after;
 
-	if (pp.stopping != STOPPING_NO && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == 0)
+	if (pp.stopping != STOPPING_NO && ((WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 0) ||
+	    strcmp(c->reason, PROC_REASON_STOP) == 0))
 		return;
 	if (c->row->on_death == DEATH_ONCE && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == 0)

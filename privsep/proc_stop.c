@@ -26,14 +26,15 @@ stop_send(struct proc_child *c, unsigned int seconds)
 {
 	struct msg_writer	w;
 
-	if (c->chan.state != CHAN_RUN && c->chan.state != CHAN_SETUP) {
-		proc_child_kill(c, "stop");
+	if (!c->is_ready || c->chan.state != CHAN_RUN) {
+		/* Not in service yet: it has nothing to finish. */
+		proc_child_kill(c, PROC_REASON_STOP);
 		return;
 	}
 	msg_start(&w, MSG_STOP, 0);
 	msg_put_u32(&w, seconds);
 	if (chan_send(&c->chan, &w, NULL, 0, 0) == -1)
-		proc_child_kill(c, "stop");
+		proc_child_kill(c, "takes no messages");
 	else
 		chan_set_state(&c->chan, CHAN_STOP);
 }
