@@ -1702,12 +1702,19 @@ class Proxy:
 
     def records(self, after=0, **fields):
         """The key=value records that have these fields; a value that is a
-        compiled pattern is searched for."""
+        compiled pattern is searched for.  Beside the keys of the line each
+        has _line, and _role, _pid and _kind ("message", "session") from what
+        stands in front of them."""
         found = []
         for line in self.lines[after:]:
             record = parse_record(line)
-            if record and _has_fields(record, fields):
-                record["_line"] = line
+            if not record:
+                continue
+            record["_line"] = line
+            m = re.match(r"(\w+(?:\[\d+\])?) (\d+): ([\w -]+?) \w+=", line)
+            if m:
+                record["_role"], record["_pid"], record["_kind"] = m.groups()
+            if _has_fields(record, fields):
                 found.append(record)
         return found
 
@@ -1758,6 +1765,12 @@ class Program:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         at_exit(self.kill)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.kill()
 
     def _read(self):
         for line in iter(self.proc.stdout.readline, b""):
