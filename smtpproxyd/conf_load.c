@@ -4,12 +4,15 @@
  */
 #include "conf_load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/log.h"
+#include "../common/strutil.h"
 #include "conf_lex.h"
 #include "conf_parse.h"
+
+#define LOAD_LINE_MAX	2048
 
 /* Macros of the command line; they outlive each load. */
 struct load_macro {
@@ -69,14 +72,20 @@ conf_load_macro(const char *text)
 	return 0;
 }
 
+/* Not the log: these lines begin with the file, for an editor to find. */
 static void
-load_log(void *arg, const struct conf_place *place, const char *text)
+load_say(void *arg, const struct conf_place *place, const char *text)
 {
+	char	line[LOAD_LINE_MAX], escaped[LOAD_LINE_MAX];
+
 	(void)arg;
 	if (place->line > 0)
-		log_warnx("%s:%d: %s", place->file, place->line, text);
+		(void)snprintf(line, sizeof(line), "%s:%d: %s", place->file,
+		    place->line, text);
 	else
-		log_warnx("%s", text);
+		(void)strlcpy(line, text, sizeof(line));
+	(void)str_escape_line(escaped, sizeof(escaped), line, strlen(line));
+	(void)fprintf(stderr, "%s\n", escaped);
 }
 
 static int
@@ -147,5 +156,5 @@ conf_load_file(const char *path, conf_resolve_fn *resolve, void *resolve_arg,
 struct conf *
 conf_load(const char *path, conf_resolve_fn *resolve, void *resolve_arg)
 {
-	return load_run(path, NULL, 0, resolve, resolve_arg, load_log, NULL);
+	return load_run(path, NULL, 0, resolve, resolve_arg, load_say, NULL);
 }

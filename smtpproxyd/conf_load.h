@@ -6,8 +6,8 @@
 /*
  * Read a configuration file (parse.y, conf_lex.c).  Macros of the command line
  * (-D) are set with conf_load_macro() before.  Every error goes to standard
- * error, or the log, as "file:line: what, and what was expected"; reading goes
- * on after one.  A file must belong to root or the caller and must not be
+ * error as "file:line: what, and what was expected"; reading goes on after
+ * one.  A file must belong to root or the caller and must not be
  * writable for others.
  *   returns   the configuration, or NULL after at least one error was said
  */

@@ -691,6 +691,68 @@ START_TEST(files)
 }
 END_TEST
 
+/* --- What is shipped: run from the top of the tree. --- */
+
+/* Any name will do. */
+static int
+any_resolve(void *arg, const struct conf *c, const char *host,
+    struct addr *addrs, size_t *n, struct conf_why *why)
+{
+	(void)arg;
+	(void)c;
+	(void)why;
+	*n = 1;
+	(void)addr_parse(&addrs[0], "198.51.100.1");
+	addrs[0].ip[3] = (uint8_t)host[0];	/* another one, mostly */
+	return 0;
+}
+
+START_TEST(example)
+{
+	struct sample_said	 said = { "" };
+	struct conf		*conf;
+
+	conf = conf_load_file("etc/smtpproxyd.conf", any_resolve, NULL,
+	    sample_say, &said);
+	ck_assert_str_eq(said.text, "");
+	ck_assert_ptr_nonnull(conf);
+	conf_free(conf);
+}
+END_TEST
+
+/* Every example of the manual page that has a relay, and no include. */
+START_TEST(page)
+{
+	struct sample_said	 said = { "" };
+	struct conf		*conf;
+	char			 line[256], text[4096] = "";
+	FILE			*f;
+	int			 is_inside = 0, n = 0;
+
+	f = fopen("smtpproxyd/smtpproxyd.conf.5", "r");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, ".Bd -literal", 12) == 0) {
+			is_inside = 1;
+			text[0] = '\0';
+		} else if (strcmp(line, ".Ed\n") == 0) {
+			is_inside = 0;
+			if (strstr(text, "relay ") == NULL ||
+			    strstr(text, "include ") != NULL)
+				continue;
+			conf = conf_load_text("page", text, strlen(text),
+			    any_resolve, NULL, sample_say, &said);
+			ck_assert_msg(conf != NULL, "%s%s", text, said.text);
+			conf_free(conf);
+			n++;
+		} else if (is_inside)
+			(void)strlcat(text, line, sizeof(text));
+	}
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_ge(n, 4);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -710,6 +772,8 @@ main(void)
 	tcase_add_test(tc, mutilated);
 	tcase_add_test(tc, macros);
 	tcase_add_test(tc, files);
+	tcase_add_test(tc, example);
+	tcase_add_test(tc, page);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
