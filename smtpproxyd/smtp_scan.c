@@ -53,32 +53,51 @@ smtp_scan_portable(const uint8_t *in, size_t len, int at_start, int find_dots)
 
 #define SCAN_BLOCK	64
 
+struct scan_block {
+	__m128i	a, b, c, d;		/* an array would go through memory */
+};
+
+static inline struct scan_block
+scan_load(const uint8_t *in)
+{
+	const __m128i		*p = (const __m128i *)(const void *)in;
+	struct scan_block	 block;
+
+	block.a = _mm_loadu_si128(p);
+	block.b = _mm_loadu_si128(p + 1);
+	block.c = _mm_loadu_si128(p + 2);
+	block.d = _mm_loadu_si128(p + 3);
+	return block;
+}
+
+static inline uint64_t
+scan_bits(__m128i v, __m128i want)
+{
+	return (uint64_t)(unsigned int)_mm_movemask_epi8(
+	    _mm_cmpeq_epi8(v, want));
+}
+
 /* Bit n: is octet n of the block the one asked for? */
 static inline uint64_t
-scan_mask(const __m128i v[4], char octet)
+scan_mask(struct scan_block block, char octet)
 {
 	const __m128i	want = _mm_set1_epi8(octet);
-	uint64_t	mask = 0;
-	int		i;
 
-	for (i = 3; i >= 0; i--)
-		mask = mask << 16 | (uint64_t)(unsigned int)
-		    _mm_movemask_epi8(_mm_cmpeq_epi8(v[i], want));
-	return mask;
+	return scan_bits(block.a, want) | scan_bits(block.b, want) << 16 |
+	    scan_bits(block.c, want) << 32 | scan_bits(block.d, want) << 48;
 }
 
 /* Is there an octet of 0 to 13 (CR)?  Most blocks of long lines have none. */
 static inline int
-scan_has_low(const __m128i v[4])
+scan_has_low(struct scan_block block)
 {
 	const __m128i	cr = _mm_set1_epi8('\r');
-	__m128i		low = _mm_setzero_si128();
-	int		i;
+	__m128i		low;
 
-	for (i = 0; i < 4; i++)
-		low = _mm_or_si128(low,
-		    _mm_cmpeq_epi8(_mm_min_epu8(v[i], cr), v[i]));
-	return _mm_movemask_epi8(low) != 0;
+	low = _mm_min_epu8(_mm_min_epu8(block.a, block.b),
+	    _mm_min_epu8(block.c, block.d));
+	return _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(low, cr),
+	    low)) != 0;
 }
 
 /*
@@ -90,29 +109,28 @@ scan_has_low(const __m128i v[4])
 size_t
 smtp_scan(const uint8_t *in, size_t len, int at_start, int find_dots)
 {
-	const uint64_t	dots = find_dots ? ~(uint64_t)0 : 0;
-	uint64_t	cr, lf, bad, was_cr = 0, was_lf = at_start != 0;
-	__m128i		v[4];
-	size_t		i, n;
+	const uint64_t		dots = find_dots ? ~(uint64_t)0 : 0;
+	uint64_t		cr, lf, bad, was_cr = 0, was_lf = at_start != 0;
+	struct scan_block	block;
+	size_t			i;
 
 	for (i = 0; len - i >= SCAN_BLOCK; i += SCAN_BLOCK) {
-		for (n = 0; n < 4; n++)
-			v[n] = _mm_loadu_si128(
-			    (const __m128i *)(const void *)(in + i + 16 * n));
-		if ((was_cr | was_lf) == 0 && !scan_has_low(v))
+		block = scan_load(in + i);
+		if ((was_cr | was_lf) == 0 && !scan_has_low(block))
 			continue;
-		cr = scan_mask(v, '\r');
-		lf = scan_mask(v, '\n');
+		cr = scan_mask(block, '\r');
+		lf = scan_mask(block, '\n');
 		bad = (cr << 1 | was_cr) ^ lf;
-		bad |= (lf << 1 | was_lf) & dots & scan_mask(v, '.');
-		bad |= scan_mask(v, '\0');
-		if (bad != 0)
-			break;
+		bad |= (lf << 1 | was_lf) & dots & scan_mask(block, '.');
+		bad |= scan_mask(block, '\0');
+		if (bad != 0) {
+			i += (size_t)__builtin_ctzll(bad);
+			return i > 0 && in[i - 1] == '\r' ? i - 1 : i;
+		}
 		was_cr = cr >> 63;
 		was_lf = lf >> 63;
 	}
-	/* What is left, or the block with the find: less than two blocks
-	 * are looked at.  A CR that waits for its LF is looked at again. */
+	/* The rest, and a CR that waits for its LF once more. */
 	i -= was_cr;
 	return i + smtp_scan_portable(in + i, len - i, was_lf != 0,
 	    find_dots);

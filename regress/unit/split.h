@@ -1,11 +1,21 @@
 #ifndef SPLIT_H
 #define SPLIT_H
 
+#include <check.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../smtpproxyd/smtp_line.h"
+
+/*
+ * For inner loops: ck_assert() tells the parent of each success by a pipe, and
+ * takes more time than what is tested here.
+ */
+#define HOLDS(is_true) do {						\
+	if (!(is_true))							\
+		ck_abort_msg("line %d: %s", __LINE__, #is_true);	\
+} while (0)
 
 /*
  * Ways to cut a stream of len octets: 0 is the whole, 1 single octets, 2 + n a
