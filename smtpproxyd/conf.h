@@ -109,7 +109,7 @@ struct conf_relay {
 	struct conf_limits	 limits;
 	enum conf_pregreet	 pregreet;
 	int			 has_pregreet;	/* parser only */
-	int			 is_broken;	/* parser: a line of it failed */
+	int			 is_broken;	/* parser: a line failed */
 	char			 pass_verbs[CONF_LIST_MAX][CONF_VERB_MAX];
 	size_t			 npass_verbs;
 	/* Mechanisms that may be offered; none: the built-in list. */
@@ -129,7 +129,7 @@ struct conf_table {
 	struct conf_place	 place;
 	struct conf_table_entry	*entries;
 	struct conf_table_entry	*last;		/* to add behind */
-	int			 is_broken;	/* parser: a line of it failed */
+	int			 is_broken;	/* parser: a line failed */
 	struct conf_table	*next;
 };
 

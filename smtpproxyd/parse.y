@@ -5,13 +5,12 @@
  * errors of a file come in one go.
  */
 %{
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf_lex.h"
 #include "conf_parse.h"
+#include "conf_words.h"
 
 struct parse_list {
 	struct lex_word		 word;
@@ -24,21 +23,6 @@ struct parse_number {
 	struct conf_place	 place;
 };
 
-enum parse_where {
-	WHERE_TOP = 1,			/* begins a line outside relays */
-	WHERE_RELAY = 2,		/* begins a line in a relay */
-	WHERE_BOTH = 3,
-	WHERE_INSIDE = 4		/* never the first word of a line */
-};
-
-struct parse_keyword {
-	const char		*name;
-	int			 token;
-	int			 value;
-	enum parse_where	 where;
-	const char		*usage;	/* NULL: a later version's */
-};
-
 static struct {
 	struct conf			*conf;
 	struct conf_lex			*lex;
@@ -49,10 +33,10 @@ static struct {
 	/* The token that was read last, and where it stood. */
 	int				 token;
 	struct lex_word			 word;
-	const struct parse_keyword	*keyword;
+	const struct conf_keyword	*keyword;
 	int				 is_first;	/* of its line */
 	/* How the line began. */
-	const struct parse_keyword	*statement;
+	const struct conf_keyword	*statement;
 	struct lex_word			 first;
 	int				 is_next_first;
 	int				 is_recovering;
@@ -273,81 +257,30 @@ relay_opt	: LISTEN ON STRING port		{
 
 %%
 
-static const struct parse_keyword	keywords[] = {
-	{ "allow", ALLOW, 0, WHERE_INSIDE, "" },
-	{ "auth-mechanisms", AUTHMECHS, 0, WHERE_RELAY,
-	    "auth-mechanisms { NAME ... }" },
-	{ "chroot", CHROOT, 0, WHERE_TOP, "chroot \"PATH\"" },
-	{ "forward", FORWARD, 0, WHERE_RELAY, "forward to HOST port PORT, "
-	    "forward to { HOST ... } port PORT or "
-	    "forward to <TABLE> port PORT" },
-	{ "hostname", HOSTNAME, 0, WHERE_TOP, "hostname \"NAME\"" },
-	{ "include", INCLUDE, 0, WHERE_TOP, "include \"FILE\"" },
-	{ "listen", LISTEN, 0, WHERE_RELAY,
-	    "listen on ADDRESS port PORT" },
-	{ "max-errors", LIMIT, LIMIT_ERRORS, WHERE_BOTH,
-	    "max-errors NUMBER" },
-	{ "max-message-size", SIZE_LIMIT, LIMIT_MESSAGE_SIZE, WHERE_BOTH,
-	    "max-message-size SIZE" },
-	{ "max-recipients", LIMIT, LIMIT_RECIPIENTS, WHERE_BOTH,
-	    "max-recipients NUMBER" },
-	{ "max-sessions", LIMIT, LIMIT_SESSIONS, WHERE_BOTH,
-	    "max-sessions NUMBER" },
-	{ "max-sessions-per-client", LIMIT, LIMIT_SESSIONS_PER_CLIENT,
-	    WHERE_BOTH, "max-sessions-per-client NUMBER" },
-	{ "on", ON, 0, WHERE_INSIDE, "" },
-	{ "pass-verb", PASSVERB, 0, WHERE_RELAY, "pass-verb NAME" },
-	{ "port", PORT, 0, WHERE_INSIDE, "" },
-	{ "pregreet", PREGREET, 0, WHERE_RELAY,
-	    "pregreet reject or pregreet allow" },
-	{ "reject", REJECT, 0, WHERE_INSIDE, "" },
-	{ "relay", RELAY, 0, WHERE_TOP, "relay \"NAME\" {" },
-	{ "table", TABLE, 0, WHERE_TOP, "table <NAME> { ADDRESS ... }" },
-	{ "timeout", TIMEOUT, 0, WHERE_BOTH, "timeout STAGE SECONDS" },
-	{ "to", TO, 0, WHERE_INSIDE, "" },
-	{ "user", USER, 0, WHERE_TOP, "user \"NAME\"" },
-	{ "workers", WORKERS, 0, WHERE_TOP, "workers NUMBER" },
-
-	/* Words that a later version will need: none may be used now. */
-	{ "add-header", LATER, 0, WHERE_BOTH, NULL },
-	{ "block", BLOCK, 0, WHERE_BOTH, NULL },
-	{ "bypass", LATER, 0, WHERE_BOTH, NULL },
-	{ "ca", LATER, 0, WHERE_BOTH, NULL },
-	{ "destination", LATER, 0, WHERE_BOTH, NULL },
-	{ "divert", LATER, 0, WHERE_BOTH, NULL },
-	{ "except", LATER, 0, WHERE_BOTH, NULL },
-	{ "identity", LATER, 0, WHERE_BOTH, NULL },
-	{ "mark", LATER, 0, WHERE_BOTH, NULL },
-	{ "match", LATER, 0, WHERE_BOTH, NULL },
-	{ "nat", LATER, 0, WHERE_BOTH, NULL },
-	{ "on-failure", LATER, 0, WHERE_BOTH, NULL },
-	{ "pass", LATER, 0, WHERE_BOTH, NULL },
-	{ "pki", LATER, 0, WHERE_BOTH, NULL },
-	{ "proxy-protocol", LATER, 0, WHERE_BOTH, NULL },
-	{ "smtps", LATER, 0, WHERE_BOTH, NULL },
-	{ "socket", LATER, 0, WHERE_BOTH, NULL },
-	{ "starttls", LATER, 0, WHERE_BOTH, NULL },
-	{ "strict-newlines", LATER, 0, WHERE_BOTH, NULL },
-	{ "tls", LATER, 0, WHERE_BOTH, NULL },
-	{ "tls-require", LATER, 0, WHERE_BOTH, NULL },
-	{ "transparent", LATER, 0, WHERE_BOTH, NULL }
+static const int	tokens[WORDS] = {
+	[WORD_LATER] = LATER,
+	[WORD_ALLOW] = ALLOW,
+	[WORD_AUTH_MECHANISMS] = AUTHMECHS,
+	[WORD_BLOCK] = BLOCK,
+	[WORD_CHROOT] = CHROOT,
+	[WORD_FORWARD] = FORWARD,
+	[WORD_HOSTNAME] = HOSTNAME,
+	[WORD_INCLUDE] = INCLUDE,
+	[WORD_LIMIT] = LIMIT,
+	[WORD_LISTEN] = LISTEN,
+	[WORD_ON] = ON,
+	[WORD_PASS_VERB] = PASSVERB,
+	[WORD_PORT] = PORT,
+	[WORD_PREGREET] = PREGREET,
+	[WORD_REJECT] = REJECT,
+	[WORD_RELAY] = RELAY,
+	[WORD_SIZE_LIMIT] = SIZE_LIMIT,
+	[WORD_TABLE] = TABLE,
+	[WORD_TIMEOUT] = TIMEOUT,
+	[WORD_TO] = TO,
+	[WORD_USER] = USER,
+	[WORD_WORKERS] = WORKERS
 };
-
-static const char	expected_top[] = "NAME = VALUE, include, table, "
-	    "relay, workers, user, chroot, hostname, timeout or a limit";
-static const char	expected_relay[] = "listen, forward, pregreet, "
-	    "pass-verb, auth-mechanisms, timeout, a limit or }";
-
-static const struct parse_keyword *
-parse_keyword(const char *name)
-{
-	size_t	i;
-
-	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
-		if (strcmp(name, keywords[i].name) == 0)
-			return &keywords[i];
-	return NULL;
-}
 
 /* Braces that are open where a line of the current block begins. */
 static int
@@ -375,8 +308,8 @@ parse_token(enum lex_token token)
 			p.nest--;
 		return p.word.text[0];
 	case LEX_WORD:
-		p.keyword = parse_keyword(p.word.text);
-		return p.keyword == NULL ? STRING : p.keyword->token;
+		p.keyword = conf_keyword(p.word.text);
+		return p.keyword == NULL ? STRING : tokens[p.keyword->word];
 	case LEX_QUOTED:
 		return STRING;
 	case LEX_BAD:
@@ -400,7 +333,7 @@ yylex(void)
 	}
 	/* The brace of a relay may stand on the next line. */
 	p.is_next_first = p.token == '\n' && p.nest <= parse_base() &&
-	    (p.statement == NULL || p.statement->token != RELAY);
+	    (p.statement == NULL || p.statement->word != WORD_RELAY);
 	if (p.token == LIMIT || p.token == SIZE_LIMIT)
 		yylval.value = p.keyword->value;
 	else
@@ -427,68 +360,11 @@ parse_check(int rc, const struct conf_place *place,
 	return rc;
 }
 
-/* The token at fault, as the admin wrote it. */
-static void
-parse_describe(char *to, size_t size)
-{
-	if (p.token == 0)
-		(void)strlcpy(to, "end of file", size);
-	else if (p.token == '\n')
-		(void)strlcpy(to, "end of line", size);
-	else
-		(void)snprintf(to, size, "\"%s\"", p.word.text);
-}
-
-/* The first word of a line is wrong there. */
-static void
-parse_error_first(struct conf_why *why)
-{
-	const char	*expected = p.relay == NULL ? expected_top :
-			    expected_relay;
-	char		 what[128];
-
-	parse_describe(what, sizeof(what));
-	if (p.token == 0)
-		(void)conf_fail(why, "end of file in a block, expected }");
-	else if (p.keyword != NULL && p.keyword->where == WHERE_RELAY)
-		(void)conf_fail(why, "%s outside a relay, expected %s", what,
-		    expected);
-	else if (p.keyword != NULL && p.keyword->where == WHERE_TOP)
-		(void)conf_fail(why, "%s inside a relay, expected %s", what,
-		    expected);
-	else
-		(void)conf_fail(why, "%s can't begin a line, expected %s",
-		    what, expected);
-}
-
-static void
-parse_error(struct conf_why *why)
-{
-	char	what[128];
-
-	parse_describe(what, sizeof(what));
-	if (p.keyword != NULL && p.keyword->usage == NULL)
-		(void)conf_fail(why, "%s: not supported by this version",
-		    p.word.text);
-	else if (p.is_first)
-		parse_error_first(why);
-	else if (p.statement != NULL && p.statement->usage != NULL &&
-	    p.statement->usage[0] != '\0')
-		(void)conf_fail(why, "unexpected %s, expected %s", what,
-		    p.statement->usage);
-	else if (p.first.text[0] == '}')
-		(void)conf_fail(why, "unexpected %s after }, expected the end "
-		    "of the line", what);
-	else
-		(void)conf_fail(why, "unexpected %s after \"%s\", expected %s",
-		    what, p.first.text, p.relay == NULL ? expected_top :
-		    expected_relay);
-}
-
 static void
 yyerror(const char *msg)
 {
-	struct conf_why	why;
+	struct conf_syntax	syn;
+	struct conf_why		why;
 
 	p.is_recovering = 1;
 	if (p.token == BAD) {
@@ -496,8 +372,15 @@ yyerror(const char *msg)
 			p.relay->is_broken = 1;
 		return;			/* the lexer has said it */
 	}
+	syn.text = p.token == 0 ? NULL : p.token == '\n' ? "\n" :
+	    p.word.text;
+	syn.keyword = p.keyword;
+	syn.first = p.first.text;
+	syn.statement = p.statement;
+	syn.is_first = p.is_first;
+	syn.is_in_relay = p.relay != NULL;
 	if (strcmp(msg, "syntax error") == 0)
-		parse_error(&why);
+		(void)conf_syntax_error(&syn, &why);
 	else
 		(void)conf_fail(&why, "%s", msg);
 	parse_say(&p.word.place, &why);

@@ -1,0 +1,137 @@
+/*
+ * Keywords of the configuration and what is said when a line does not fit
+ * them.  Parent only; words are the admin's.
+ */
+#include "conf_words.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct conf_keyword	keywords[] = {
+	{ "allow", WORD_ALLOW, 0, WHERE_INSIDE, "" },
+	{ "auth-mechanisms", WORD_AUTH_MECHANISMS, 0, WHERE_RELAY,
+	    "auth-mechanisms { NAME ... }" },
+	{ "chroot", WORD_CHROOT, 0, WHERE_TOP, "chroot \"PATH\"" },
+	{ "forward", WORD_FORWARD, 0, WHERE_RELAY, "forward to HOST port PORT, "
+	    "forward to { HOST ... } port PORT or "
+	    "forward to <TABLE> port PORT" },
+	{ "hostname", WORD_HOSTNAME, 0, WHERE_TOP, "hostname \"NAME\"" },
+	{ "include", WORD_INCLUDE, 0, WHERE_TOP, "include \"FILE\"" },
+	{ "listen", WORD_LISTEN, 0, WHERE_RELAY,
+	    "listen on ADDRESS port PORT" },
+	{ "max-errors", WORD_LIMIT, LIMIT_ERRORS, WHERE_BOTH,
+	    "max-errors NUMBER" },
+	{ "max-message-size", WORD_SIZE_LIMIT, LIMIT_MESSAGE_SIZE, WHERE_BOTH,
+	    "max-message-size SIZE" },
+	{ "max-recipients", WORD_LIMIT, LIMIT_RECIPIENTS, WHERE_BOTH,
+	    "max-recipients NUMBER" },
+	{ "max-sessions", WORD_LIMIT, LIMIT_SESSIONS, WHERE_BOTH,
+	    "max-sessions NUMBER" },
+	{ "max-sessions-per-client", WORD_LIMIT, LIMIT_SESSIONS_PER_CLIENT,
+	    WHERE_BOTH, "max-sessions-per-client NUMBER" },
+	{ "on", WORD_ON, 0, WHERE_INSIDE, "" },
+	{ "pass-verb", WORD_PASS_VERB, 0, WHERE_RELAY, "pass-verb NAME" },
+	{ "port", WORD_PORT, 0, WHERE_INSIDE, "" },
+	{ "pregreet", WORD_PREGREET, 0, WHERE_RELAY,
+	    "pregreet reject or pregreet allow" },
+	{ "reject", WORD_REJECT, 0, WHERE_INSIDE, "" },
+	{ "relay", WORD_RELAY, 0, WHERE_TOP, "relay \"NAME\" {" },
+	{ "table", WORD_TABLE, 0, WHERE_TOP, "table <NAME> { ADDRESS ... }" },
+	{ "timeout", WORD_TIMEOUT, 0, WHERE_BOTH, "timeout STAGE SECONDS" },
+	{ "to", WORD_TO, 0, WHERE_INSIDE, "" },
+	{ "user", WORD_USER, 0, WHERE_TOP, "user \"NAME\"" },
+	{ "workers", WORD_WORKERS, 0, WHERE_TOP, "workers NUMBER" },
+
+	/* Words that a later version will need: none may be used now. */
+	{ "add-header", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "block", WORD_BLOCK, 0, WHERE_BOTH, NULL },
+	{ "bypass", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "ca", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "destination", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "divert", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "except", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "identity", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "mark", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "match", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "nat", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "on-failure", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "pass", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "pki", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "proxy-protocol", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "smtps", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "socket", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "starttls", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "strict-newlines", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "tls", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "tls-require", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "transparent", WORD_LATER, 0, WHERE_BOTH, NULL }
+};
+
+static const char	expected_top[] = "NAME = VALUE, include, table, "
+	    "relay, workers, user, chroot, hostname, timeout or a limit";
+static const char	expected_relay[] = "listen, forward, pregreet, "
+	    "pass-verb, auth-mechanisms, timeout, a limit or }";
+
+const struct conf_keyword *
+conf_keyword(const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (strcmp(name, keywords[i].name) == 0)
+			return &keywords[i];
+	return NULL;
+}
+
+/* The word at fault, as the admin wrote it. */
+static void
+syntax_describe(const struct conf_syntax *s, char *to, size_t size)
+{
+	if (s->text == NULL)
+		(void)strlcpy(to, "end of file", size);
+	else if (s->text[0] == '\n')
+		(void)strlcpy(to, "end of line", size);
+	else
+		(void)snprintf(to, size, "\"%s\"", s->text);
+}
+
+/* The first word of a line is wrong there. */
+static int
+syntax_error_first(const struct conf_syntax *s, const char *what,
+    const char *expected, struct conf_why *why)
+{
+	if (s->text == NULL)
+		return conf_fail(why, "end of file in a block, expected }");
+	if (s->keyword != NULL && s->keyword->where == WHERE_RELAY)
+		return conf_fail(why, "%s outside a relay, expected %s", what,
+		    expected);
+	if (s->keyword != NULL && s->keyword->where == WHERE_TOP)
+		return conf_fail(why, "%s inside a relay, expected %s", what,
+		    expected);
+	return conf_fail(why, "%s can't begin a line, expected %s", what,
+	    expected);
+}
+
+int
+conf_syntax_error(const struct conf_syntax *s, struct conf_why *why)
+{
+	const char	*expected;
+	char		 what[128];
+
+	syntax_describe(s, what, sizeof(what));
+	expected = s->is_in_relay ? expected_relay : expected_top;
+	if (s->keyword != NULL && s->keyword->usage == NULL)
+		return conf_fail(why, "%s: not supported by this version",
+		    s->text);
+	if (s->is_first)
+		return syntax_error_first(s, what, expected, why);
+	if (s->statement != NULL && s->statement->usage != NULL &&
+	    s->statement->usage[0] != '\0')
+		return conf_fail(why, "unexpected %s, expected %s", what,
+		    s->statement->usage);
+	if (s->first[0] == '}')
+		return conf_fail(why, "unexpected %s after }, expected the "
+		    "end of the line", what);
+	return conf_fail(why, "unexpected %s after \"%s\", expected %s", what,
+	    s->first, expected);
+}
