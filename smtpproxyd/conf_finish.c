@@ -174,8 +174,8 @@ finish_host(struct finish *f, struct conf_relay *r, const char *host,
     uint16_t port, const struct conf_place *place)
 {
 	struct addr	addrs[CONF_RESOLVE_MAX];
-	struct conf_why	why;
-	size_t		i, n;
+	struct conf_why	why = { "" };
+	size_t		i, n = 0;
 
 	if (finish_lookup(f, host, addrs, &n, &why) == -1) {
 		finish_say(f, place, &why);
