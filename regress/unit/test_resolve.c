@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../../common/log.h"
+#include "../../common/port/port.h"
 #include "../../privsep/proc.h"
 #include "../../smtpproxyd/messages.h"
 #include "../../smtpproxyd/resolve.h"
@@ -351,7 +352,7 @@ START_TEST(again)
 END_TEST
 
 int
-main(int argc, char *argv[])
+main(int argc, char *argv[], char *envp[])
 {
 	Suite	*s = suite_create("resolve");
 	TCase	*real_tc = tcase_create("real");
@@ -359,6 +360,7 @@ main(int argc, char *argv[])
 	SRunner	*sr;
 	int	 nfailed;
 
+	port_title_init(argc, argv, envp);
 	proc_init(rows, NROWS(rows), messages, nmessages, "test");
 	if (argc > 1 && strcmp(argv[1], "real") == 0)
 		resolve_main(CHILD_FD);
