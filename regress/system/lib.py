@@ -441,8 +441,14 @@ class RawClient:
         if source is not None:
             self.sock.bind((source, 0))
         at_exit(self.close)
+        self._was_reset = False
         if connect:
-            self.sock.connect((address, port))
+            try:
+                self.sock.connect((address, port))
+            except ConnectionResetError:
+                # Accepted and reset before connect() looked: to be found
+                # by the first read, as when the reset comes later.
+                self._was_reset = True
 
     def __enter__(self):
         return self
@@ -509,9 +515,14 @@ class RawClient:
 
     # In.
 
+    def _recv(self):
+        if self._was_reset:
+            raise ConnectionResetError()
+        return self.sock.recv(65536)
+
     def _more(self, what):
         try:
-            got = self.sock.recv(65536)
+            got = self._recv()
         except socket.timeout:
             raise Failure("no %s within %gs; the dialogue so far:\n%s" % (
                 what, self.timeout, self.dialogue())) from None
@@ -575,7 +586,7 @@ class RawClient:
     def expect_eof(self):
         """Nothing more comes but the end; returns True if it was a reset."""
         try:
-            got = self._in or self.sock.recv(65536)
+            got = self._in or self._recv()
         except ConnectionResetError:
             return True
         except socket.timeout:

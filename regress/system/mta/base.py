@@ -288,8 +288,18 @@ class Mta:
         return self.messages()
 
     def messages_accepted(self):
-        """How many messages it took responsibility for, by its log."""
+        """How many messages it took responsibility for, by its log, which
+        may come a moment behind the mail."""
         return len(re.findall(self.accepted, self.log_text(), re.M))
+
+    def wait_for_accepted(self, n, timeout=15):
+        """Wait until it has accepted n messages, and fail if it were more."""
+        got = lib.wait_until(
+            lambda: self.messages_accepted() >= n and
+            self.messages_accepted(), timeout,
+            lambda: "%d messages accepted by %s; its log:\n%s"
+            % (n, self.name, self.log_tail()))
+        lib.check_equal(got, n, "messages accepted by " + self.name)
 
     def find(self, marker, timeout=30):
         """The deliveries with these octets in them, once there is one."""
