@@ -119,7 +119,7 @@ int	chan_is_idle(const struct chan *);
 
 /*
  * Blocking use, for a child's set-up only: wait for one message, checked by
- * the table.  What privsep itself sends meanwhile (PEER, STOP) is dealt with
+ * the table.  What privsep itself sends meanwhile (PEER) is dealt with
  * inside where proc_child_start() opened the channel.  fatalx() on an end, a violation or after timeout_ms: the sender
  * is the parent.  `room` has MSG_MAX octets; *m points into it.
  */

@@ -255,7 +255,6 @@ logger_on_msg(struct chan *ch, struct msg *m, void *arg)
 		logger_take_sink(m);
 		break;
 	case MSG_STOP:
-		/* All others have ended; what they said is read first. */
 		loop_stop(&lo.loop);
 		break;
 	default:
@@ -286,18 +285,21 @@ logger_on_peer(struct chan *ch, pid_t pid, void *arg)
 static void
 logger_on_second(struct timer *t, void *arg, int64_t now_ms)
 {
-	char	text[64];
-	size_t	i;
+	char		text[64];
+	uint64_t	nlost;
+	size_t		i;
 
 	(void)arg;
 	for (i = 0; i < lo.nsources; i++)
 		if (now_ms - lo.source[i].since_ms >= RATE_MS)
 			source_report(&lo.source[i]);
-	if (lo.nlost > 0) {
+	if ((nlost = lo.nlost) > 0) {
 		(void)snprintf(text, sizeof(text), "%llu records lost: the "
-		    "sink did not take them", (unsigned long long)lo.nlost);
+		    "sink did not take them", (unsigned long long)nlost);
 		lo.nlost = 0;
 		logger_say(LOG_WARNING, text);
+		if (lo.nlost > 0)
+			lo.nlost = nlost;	/* nor this one */
 	}
 	if (lo.kind == LOG_SINK_NONE)
 		ask_for_sink();
@@ -327,6 +329,20 @@ logger_receive_settings(void)
 	logger_take_sink(&m);
 }
 
+/* All others have ended; what they said last waits in their channels. */
+static void
+logger_drain(void)
+{
+	struct chan	*ch;
+	size_t		 i;
+
+	for (i = 0; i < lo.nsources; i++) {
+		ch = proc_child_peer(lo.source[i].role, lo.source[i].instance);
+		if (ch != NULL)
+			chan_drain(ch);
+	}
+}
+
 _Noreturn void
 logger_main(int fd)
 {
@@ -351,6 +367,7 @@ logger_main(int fd)
 	log_set_sink(logger_own_line, NULL);
 	if (loop_run(&lo.loop) == -1)
 		fatal("poll");
+	logger_drain();
 	logger_on_second(&lo.second, NULL, lo.loop.now_ms);
 	exit(0);
 }

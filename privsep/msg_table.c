@@ -25,14 +25,13 @@ static const struct msg_row	own_rows[] = {
 	    STATE(CHAN_SETUP), 0, 11, 512 },
 	{ MSG_PEER, "PEER", PARENT, ROLES_CHILDREN,
 	    SETUP_ON, 1, 13, 13 },
-	/* STOP: the parent said it while the child was being set up. */
+	/* Once, and never behind STOP: that goes to children in service. */
 	{ MSG_READY, "READY", ROLES_CHILDREN, PARENT,
-	    STATE(CHAN_SETUP) | STATE(CHAN_STOP), 0, 4, 4 },
+	    STATE(CHAN_SETUP), 0, 4, 4 },
 	{ MSG_FAILED, "FAILED", ROLES_CHILDREN, PARENT,
-	    STATE(CHAN_HELLO) | STATE(CHAN_SETUP) | STATE(CHAN_STOP),
-	    0, 2, 1024 },
+	    STATE(CHAN_HELLO) | STATE(CHAN_SETUP), 0, 2, 1024 },
 	{ MSG_STOP, "STOP", PARENT, ROLES_CHILDREN,
-	    STATE(CHAN_SETUP) | STATE(CHAN_RUN), 0, 4, 4 },
+	    STATE(CHAN_RUN), 0, 4, 4 },
 	{ MSG_PING, "PING", PARENT, ROLES_CHILDREN,
 	    SERVING, 0, 0, 0 },
 	{ MSG_PONG, "PONG", ROLES_CHILDREN, PARENT,

@@ -44,6 +44,13 @@ void
 proc_init(const struct proc_row *r, size_t n, const struct msg_row *msgs,
     size_t nmsgs, const char *id)
 {
+	size_t	i;
+
+	/* Another user or root than the configuration's: no row has one yet. */
+	for (i = 0; i < n; i++)
+		if ((r[i].user != NULL && strcmp(r[i].user, USER_CONF) != 0) ||
+		    (r[i].root != NULL && strcmp(r[i].root, ROOT_CONF) != 0))
+			fatalx("proc_init: user or root of %s", r[i].name);
 	rows = r;
 	nrows = n;
 	build_id = id;
@@ -144,14 +151,6 @@ child_on_end(struct chan *ch, const char *reason, void *arg)
 	exit(0);
 }
 
-static int
-child_filter(struct chan *ch, struct msg *m)
-{
-	if (m->type == MSG_STOP)
-		exit(0);		/* nothing runs yet */
-	return proc_child_msg(ch, m);
-}
-
 /*
  * The parent speaks first, so that the instance is known; the answer goes out
  * in any case, for the parent logs when they differ.
@@ -228,7 +227,7 @@ proc_child_start(struct chan *ch, struct loop *loop, int fd,
 	me.loop = loop;
 	child_hello(ch, role);
 	child_take_drop(ch);
-	ch->filter = child_filter;
+	ch->filter = proc_child_msg;
 	port_title(proc_name(name, role, me.instance));
 }
 

@@ -17,6 +17,7 @@
 #include "proc_private.h"
 
 #define TICK_MS		1000
+#define TICK_LATE	4		/* ticks missed: we did not run */
 
 struct proc_parent	 pp;
 
@@ -264,6 +265,21 @@ tick_child(struct proc_child *c, int64_t now_ms)
 		tick_ask(c, now_ms);
 }
 
+/*
+ * We ourselves did not run for a while (stopped from a terminal, a machine
+ * that was frozen): no child can be blamed for that time.
+ */
+static void
+tick_forgive(struct proc_child *c, int64_t now_ms)
+{
+	if (c == NULL)
+		return;
+	if (c->pinged_ms != 0)
+		c->pinged_ms = now_ms;
+	if (c->chan.full_since_ms != 0)
+		c->chan.full_since_ms = now_ms;
+}
+
 static void
 parent_on_tick(struct timer *t, void *arg, int64_t now_ms)
 {
@@ -271,6 +287,10 @@ parent_on_tick(struct timer *t, void *arg, int64_t now_ms)
 	size_t	i;
 
 	(void)arg;
+	if (pp.ticked_ms != 0 && now_ms - pp.ticked_ms > TICK_LATE * TICK_MS)
+		for (i = 0; i < PROC_CHILDREN_MAX; i++)
+			tick_forgive(pp.child[i], now_ms);
+	pp.ticked_ms = now_ms;
 	for (i = 0; i < PROC_CHILDREN_MAX; i++)
 		tick_child(pp.child[i], now_ms);
 	if (pp.has_link_failed)
@@ -299,6 +319,7 @@ proc_parent_init(struct loop *loop, const char *self_path,
 	pp.verbose = verbose;
 	pp.extra_argv = extra_argv;
 	pp.stopping = STOPPING_NO;
+	pp.ticked_ms = 0;
 	if (pp.ping_ms == 0)
 		proc_set_limits(PROC_PING_MS, PROC_HANG_MS);
 	timer_init(&pp.tick, parent_on_tick, NULL);
@@ -315,6 +336,7 @@ proc_parent_clear(void)
 	timer_end(&pp.loop->timers, &pp.tick);
 	timer_end(&pp.loop->timers, &pp.stop);
 	proc_reap_clear();
+	proc_set_limits(0, 0);
 	pp.loop = NULL;
 	pp.ops = NULL;
 	pp.arg = NULL;

@@ -17,6 +17,7 @@
 #define PROC_ALIVE_MS		60000	/* after that the delay is forgotten */
 #define PROC_SETUP_MS		60000	/* from HELLO to READY */
 #define PROC_REASON_STOP	"stop"	/* killed while it was being set up */
+#define PROC_STOP_ALL_S		5	/* a child that must live has died */
 #define PROC_LOGGER_STOP_S	5	/* the logger's time to drain */
 
 /* --- proc.c --- */

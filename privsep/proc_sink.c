@@ -12,12 +12,16 @@
 #include "proc.h"
 #include "proc_private.h"
 
+#define SINK_MS		500		/* not opened more often */
+
 static struct {
 	enum log_sink_kind	 kind;
 	int			(*open)(void);
 	const char		*tag;
 	int			 own_fd;	/* for direct lines at the end */
-} sink = { LOG_SINK_NONE, NULL, "", -1 };
+	int			 is_away;	/* could not be opened: said once */
+	int64_t			 opened_ms;
+} sink = { LOG_SINK_NONE, NULL, "", -1, 0, 0 };
 
 void
 proc_set_log_sink(enum log_sink_kind kind, int (*open_sink)(void),
@@ -41,11 +45,16 @@ sink_send(struct proc_child *c)
 	errno = 0;
 	fd = sink.open == NULL ? -1 : sink.open();
 	msg_start(&w, fd == -1 ? MSG_LOG_NOFD : MSG_LOG_SINK, 0);
+	sink.opened_ms = pp.loop->now_ms;
 	if (fd == -1 && errno != 0) {
-		log_warn("log sink");
+		if (!sink.is_away)
+			log_warn("log sink");
+		sink.is_away = 1;
 		msg_put_u8(&w, LOG_SINK_NONE);
-	} else
+	} else {
+		sink.is_away = 0;
 		msg_put_u8(&w, (uint8_t)sink.kind);
+	}
 	if (chan_send(&c->chan, &w, &fd, fd == -1 ? 0 : 1, 1) == -1)
 		proc_child_kill(c, "settings could not be sent");
 }
@@ -84,8 +93,10 @@ proc_sink_gone(void)
 	proc_log_set_direct(sink.kind, sink.own_fd, sink.tag, 0);
 }
 
+/* It asks again; one that asks all the time does not keep us busy. */
 void
 proc_sink_lost(struct proc_child *c)
 {
-	sink_send(c);
+	if (pp.loop->now_ms - sink.opened_ms >= SINK_MS)
+		sink_send(c);
 }

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "proc_private.h"
 
 #define ARGV_EXTRA	8
+#define EXEC_FAILED	127		/* exit status, as of a shell */
 
 static int		 reap_pipe[2] = { -1, -1 };
 static struct loop_fd	 reap_lfd;
@@ -28,7 +30,14 @@ static struct loop_fd	 reap_lfd;
 static _Noreturn void
 spawn_exec(int fd, int null_fd, const char *path, char *const argv[])
 {
+#ifdef SANDBOX_TRACE
+	/* A sanitizer takes its options there, and reports here. */
+	char		*const *envp = environ;
+	int		 nnull = STDERR_FILENO;
+#else
 	static char	*const envp[] = { NULL };
+	int		 nnull = PROC_FD;
+#endif
 	sigset_t	 none;
 	int		 i;
 
@@ -36,10 +45,11 @@ spawn_exec(int fd, int null_fd, const char *path, char *const argv[])
 	if ((fd = fcntl(fd, F_DUPFD, PROC_FD + 1)) == -1 ||
 	    (null_fd = fcntl(null_fd, F_DUPFD, PROC_FD + 1)) == -1)
 		_exit(1);
-	for (i = 0; i < PROC_FD; i++)
+	for (i = 0; i < nnull; i++)
 		if (dup2(null_fd, i) == -1)
 			_exit(1);
-	if (dup2(fd, PROC_FD) == -1 || chdir("/") == -1)
+	/* A session of its own: no terminal to push keystrokes into. */
+	if (dup2(fd, PROC_FD) == -1 || setsid() == -1 || chdir("/") == -1)
 		_exit(1);
 	(void)sigemptyset(&none);	/* can't fail */
 	(void)signal(SIGCHLD, SIG_DFL);	/* a number that exists */
@@ -49,7 +59,7 @@ spawn_exec(int fd, int null_fd, const char *path, char *const argv[])
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)execve(path, argv, envp);
-	_exit(1);
+	_exit(EXEC_FAILED);
 }
 
 /* execve(2) does not write to its arguments; its type predates const. */
@@ -190,17 +200,46 @@ reap_log(const struct proc_child *c, int status)
 	if (c->row->on_death == DEATH_ONCE && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == 0)
 		return;
-	after = pp.stopping != STOPPING_NO ||
+	after = pp.stopping != STOPPING_NO || c->is_stale ||
 	    c->row->on_death != DEATH_RESTART ? "" : ", replaced";
 	(void)proc_child_text(c, text);
 	if (WIFSIGNALED(status))
 		log_warnx("%s killed by signal %d (%s)%s%s%s", text,
 		    WTERMSIG(status), strsignal(WTERMSIG(status)),
 		    c->reason[0] == '\0' ? "" : ": ", c->reason, after);
+	else if (WEXITSTATUS(status) == EXEC_FAILED)
+		log_warnx("%s: %s could not be executed%s", text,
+		    pp.self_path, after);
 	else
 		log_warnx("%s ended with status %d%s%s%s", text,
 		    WEXITSTATUS(status), c->reason[0] == '\0' ? "" : ": ",
 		    c->reason, after);
+}
+
+/* What its row says of its death; *c may be gone afterwards. */
+static void
+reap_follow(struct proc_child *c)
+{
+	size_t	i;
+
+	if (pp.stopping != STOPPING_NO) {
+		proc_stop_next();
+		return;
+	}
+	switch (c->row->on_death) {
+	case DEATH_RESTART:
+		proc_restart_later(c);
+		break;
+	case DEATH_STOP_ALL:
+		proc_stop(PROC_STOP_ALL_S);
+		break;
+	case DEATH_ONCE:
+		for (i = 0; i < PROC_CHILDREN_MAX; i++)
+			if (pp.child[i] == c)
+				pp.child[i] = NULL;
+		free(c);
+		break;
+	}
 }
 
 static void
@@ -217,10 +256,7 @@ reap_child(struct proc_child *c, int status)
 		proc_sink_gone();
 	if (pp.ops->on_gone != NULL)
 		pp.ops->on_gone(c, pp.arg);
-	if (pp.stopping != STOPPING_NO)
-		proc_stop_next();
-	else if (c->row->on_death == DEATH_RESTART)
-		proc_restart_later(c);
+	reap_follow(c);
 }
 
 static void

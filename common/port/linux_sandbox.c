@@ -29,6 +29,7 @@
 #define WORD_RPATH	0x08
 #define WORD_DNS	0x10
 #define WORD_UNIX	0x20
+#define WORD_SENDFD	0x40
 
 static const struct word {
 	const char	*name;
@@ -36,6 +37,7 @@ static const struct word {
 } words[] = {
 	{ "stdio",	WORD_STDIO },
 	{ "recvfd",	WORD_RECVFD },
+	{ "sendfd",	WORD_SENDFD },
 	{ "inet",	WORD_INET },
 	{ "rpath",	WORD_RPATH },
 	{ "dns",	WORD_DNS },
@@ -45,8 +47,8 @@ static const struct word {
 #ifndef SANDBOX_TRACE
 
 /*
- * System calls by word.  recvfd adds none: recvmsg(2) is stdio's, and it is
- * the sender who decides what is passed.
+ * System calls by word.  recvfd and sendfd add none: recvmsg(2) and
+ * sendmsg(2) are stdio's, and a filter can't look into their control part.
  */
 static const struct call {
 	int		number;
@@ -96,9 +98,9 @@ static const struct call {
 	{ SCMP_SYS(rt_sigprocmask),	WORD_STDIO },
 	{ SCMP_SYS(restart_syscall),	WORD_STDIO },
 	{ SCMP_SYS(sched_yield),	WORD_STDIO },
+	{ SCMP_SYS(sysinfo),		WORD_STDIO },	/* qsort(3) asks it */
 	{ SCMP_SYS(exit),		WORD_STDIO },
 	{ SCMP_SYS(exit_group),		WORD_STDIO },
-	{ SCMP_SYS(socket),		WORD_INET | WORD_DNS | WORD_UNIX },
 	{ SCMP_SYS(connect),		WORD_INET | WORD_DNS | WORD_UNIX },
 	{ SCMP_SYS(bind),		WORD_INET | WORD_DNS | WORD_UNIX },
 	{ SCMP_SYS(accept4),		WORD_INET | WORD_UNIX },
@@ -134,76 +136,99 @@ add_calls(scmp_filter_ctx f, unsigned int promised)
 	return 0;
 }
 
-/* Memory, but never code: neither mapped nor made executable. */
-static int
-add_memory(scmp_filter_ctx f, unsigned int promised)
-{
-	int	rc;
-
-	rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-	    SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (rc == 0)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect),
-		    1, SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+/*
+ * Rare calls by one argument: allowed when (argument & mask) == value.  The
+ * kernel takes these arguments as 32 bits, so no more are looked at.
+ */
+#define ALL	0xffffffffU
+static const struct rule {
+	int		number;
+	unsigned int	words;
+	unsigned int	arg;
+	uint32_t	mask;
+	uint32_t	value;
+} rules[] = {
+	/* Memory, but never code: neither mapped nor made executable. */
+	{ SCMP_SYS(mmap),	WORD_STDIO,	2, PROT_EXEC, 0 },
+	{ SCMP_SYS(mprotect),	WORD_STDIO,	2, PROT_EXEC, 0 },
 	/* getaddrinfo(3) loads its modules when it is called. */
-	if (rc == 0 && (promised & WORD_DNS))
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 0);
-	if (rc == 0 && (promised & WORD_DNS))
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect),
-		    0);
-	return rc;
-}
-
-/* fcntl(2): look, and the two flags; no leases, locks, owners. */
-static int
-add_fcntl(scmp_filter_ctx f)
-{
-	static const unsigned int	cmds[] = {
-		F_GETFL, F_SETFL, F_GETFD, F_SETFD
-	};
-	size_t	i;
-	int	rc = 0;
-
-	for (i = 0; i < sizeof(cmds) / sizeof(cmds[0]) && rc == 0; i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-		    SCMP_A1_32(SCMP_CMP_EQ, cmds[i]));
-	return rc;
-}
-
-static int
-add_rare(scmp_filter_ctx f, unsigned int promised)
-{
-	static const unsigned int	looks[] = {
-		PR_GET_SECCOMP, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS
-	};
-	size_t	i;
-	int	rc;
-
-	rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-	    SCMP_A1_32(SCMP_CMP_EQ, FIONREAD));
-	if (rc == 0 && !(promised & (WORD_INET | WORD_DNS)))
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt),
-		    2, SCMP_A1_32(SCMP_CMP_EQ, IPPROTO_TCP),
-		    SCMP_A2_32(SCMP_CMP_EQ, TCP_NODELAY));
+	{ SCMP_SYS(mmap),	WORD_DNS,	2, 0, 0 },
+	{ SCMP_SYS(mprotect),	WORD_DNS,	2, 0, 0 },
+	/* Look, and the two flags; no leases, locks, owners. */
+	{ SCMP_SYS(fcntl),	WORD_STDIO,	1, ALL, F_GETFL },
+	{ SCMP_SYS(fcntl),	WORD_STDIO,	1, ALL, F_SETFL },
+	{ SCMP_SYS(fcntl),	WORD_STDIO,	1, ALL, F_GETFD },
+	{ SCMP_SYS(fcntl),	WORD_STDIO,	1, ALL, F_SETFD },
+	{ SCMP_SYS(ioctl),	WORD_STDIO,	1, ALL, FIONREAD },
 	/* To look whether it is in force. */
-	for (i = 0; i < sizeof(looks) / sizeof(looks[0]) && rc == 0; i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-		    SCMP_A0_32(SCMP_CMP_EQ, looks[i]));
+	{ SCMP_SYS(prctl),	WORD_STDIO,	0, ALL, PR_GET_SECCOMP },
+	{ SCMP_SYS(prctl),	WORD_STDIO,	0, ALL, PR_GET_DUMPABLE },
+	{ SCMP_SYS(prctl),	WORD_STDIO,	0, ALL, PR_GET_NO_NEW_PRIVS },
+	/* fstat(3) of glibc: the empty path of an open descriptor. */
+	{ SCMP_SYS(newfstatat),	WORD_STDIO,	3, ALL, AT_EMPTY_PATH },
+	/* Reading only: no creation, no writing. */
+	{ SCMP_SYS(openat),	WORD_RPATH,	2, O_ACCMODE | O_CREAT |
+	    O_TRUNC | O_APPEND, O_RDONLY },
+	/* Each family is a large piece of kernel: those that are meant. */
+	{ SCMP_SYS(socket),	WORD_INET | WORD_DNS,	0, ALL, AF_INET },
+	{ SCMP_SYS(socket),	WORD_INET | WORD_DNS,	0, ALL, AF_INET6 },
+	/* getaddrinfo(3): nscd, and the host's own addresses. */
+	{ SCMP_SYS(socket),	WORD_UNIX | WORD_DNS,	0, ALL, AF_UNIX },
+	{ SCMP_SYS(socket),	WORD_DNS,	0, ALL, AF_NETLINK }
+};
+
+static int
+add_rule(scmp_filter_ctx f, int number, unsigned int arg, uint32_t mask,
+    uint32_t value)
+{
+	struct scmp_arg_cmp	cmp;
+
+	if (mask == 0)
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, number, 0);
+	cmp.arg = arg;
+	cmp.op = SCMP_CMP_MASKED_EQ;
+	cmp.datum_a = mask;
+	cmp.datum_b = value;
+	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, number, 1, &cmp);
+}
+
+static int
+add_rules(scmp_filter_ctx f, unsigned int promised)
+{
+	const struct rule	*r;
+	size_t			 i;
+	int			 rc = 0;
+
+	for (i = 0; i < sizeof(rules) / sizeof(rules[0]) && rc == 0; i++) {
+		r = &rules[i];
+		if (r->words & promised)
+			rc = add_rule(f, r->number, r->arg, r->mask,
+			    r->value);
+	}
 	/* abort(3): at ourselves only. */
 	if (rc == 0)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-		    SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid()));
-	/* fstat(3) of glibc: the empty path of an open descriptor. */
-	if (rc == 0 && !(promised & WORD_RPATH))
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW,
-		    SCMP_SYS(newfstatat), 1,
-		    SCMP_A3_32(SCMP_CMP_EQ, AT_EMPTY_PATH));
-	/* Reading only: no creation, no writing. */
-	if (rc == 0 && (promised & WORD_RPATH))
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-		    SCMP_A2_32(SCMP_CMP_MASKED_EQ,
-		    O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND, O_RDONLY));
+		rc = add_rule(f, SCMP_SYS(tgkill), 0, ALL,
+		    (uint32_t)getpid());
 	return rc;
+}
+
+/* The one option that a worker sets; the parent has set all others. */
+static int
+add_nodelay(scmp_filter_ctx f)
+{
+	struct scmp_arg_cmp	cmp[2];
+
+	memset(cmp, 0, sizeof(cmp));
+	cmp[0].arg = 1;
+	cmp[0].op = SCMP_CMP_MASKED_EQ;
+	cmp[0].datum_a = ALL;
+	cmp[0].datum_b = IPPROTO_TCP;
+	cmp[1].arg = 2;
+	cmp[1].op = SCMP_CMP_MASKED_EQ;
+	cmp[1].datum_a = ALL;
+	cmp[1].datum_b = TCP_NODELAY;
+	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW,
+	    SCMP_SYS(setsockopt), 2, cmp);
 }
 
 static int
@@ -222,11 +247,9 @@ filter_load(unsigned int promised)
 	    SCMP_ACT_KILL_PROCESS);
 	rc = add_calls(f, promised);
 	if (rc == 0)
-		rc = add_memory(f, promised);
+		rc = add_rules(f, promised);
 	if (rc == 0)
-		rc = add_fcntl(f);
-	if (rc == 0)
-		rc = add_rare(f, promised);
+		rc = add_nodelay(f);
 	if (rc == 0)
 		rc = seccomp_load(f);
 	seccomp_release(f);
@@ -275,10 +298,11 @@ port_sandbox_name(void)
 	return "none (trace build)";
 }
 
+/* The change of user made us so; LeakSanitizer and debuggers can't see us. */
 static int
 hide(void)
 {
-	return 0;
+	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
 static int
