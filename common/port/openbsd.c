@@ -7,13 +7,8 @@
 
 #include <sys/types.h>
 #include <sys/event.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-
-#include <net/if.h>
-#include <netinet/in.h>
-#include <net/pfvar.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +19,6 @@
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "../addr.h"
 
 #define SYSLOG_MAX	4096	/* a line of log.c, and what stands in front */
 #define PARK_WAIT_MAX	64
@@ -250,96 +243,4 @@ port_set_keepalive(int fd, int idle_s)
 
 	(void)idle_s;
 	return setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-}
-
-/* --- Interception: pf(4), getsockopt(2) --- */
-
-static int	pf_fd = -1;
-
-int
-port_set_bind_any(int fd, int family)
-{
-	int	on = 1;
-
-	(void)family;
-	return setsockopt(fd, SOL_SOCKET, SO_BINDANY, &on, sizeof(on));
-}
-
-/* divert-to finds a listener that is bound to its address: nothing to set. */
-int
-port_set_divert_listener(int fd, int family)
-{
-	(void)fd;
-	(void)family;
-	return 0;
-}
-
-int
-port_set_mark(int fd, uint32_t mark)
-{
-	(void)fd;
-	(void)mark;
-	errno = ENOTSUP;	/* pf rules tell by received-on */
-	return -1;
-}
-
-int
-port_nat_open(void)
-{
-	if (pf_fd == -1)
-		pf_fd = open("/dev/pf", O_RDONLY | O_CLOEXEC);
-	return pf_fd == -1 ? -1 : 0;
-}
-
-int
-port_nat_lookup(int fd, const struct addr *client, const struct addr *local,
-    struct addr *original)
-{
-	static const uint8_t	directions[] = { PF_IN, PF_OUT };
-	struct pfioc_natlook	pnl;
-	socklen_t		len = sizeof(int);
-	size_t			i;
-	int			rtable = 0;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_RTABLE, &rtable, &len) == -1)
-		return -1;
-	for (i = 0; i < sizeof(directions); i++) {
-		memset(&pnl, 0, sizeof(pnl));
-		pnl.af = client->family;
-		pnl.proto = IPPROTO_TCP;
-		pnl.rdomain = (uint16_t)rtable;
-		memcpy(&pnl.saddr, client->ip, sizeof(pnl.saddr));
-		memcpy(&pnl.daddr, local->ip, sizeof(pnl.daddr));
-		pnl.sport = htons(client->port);
-		pnl.dport = htons(local->port);
-		pnl.direction = directions[i];
-		if (ioctl(pf_fd, DIOCNATLOOK, &pnl) == 0) {
-			memset(original, 0, sizeof(*original));
-			original->family = pnl.af;
-			memcpy(original->ip, &pnl.rdaddr,
-			    sizeof(original->ip));
-			original->port = ntohs(pnl.rdport);
-			return 0;
-		}
-		if (errno != ENOENT)
-			return -1;
-	}
-	return -1;
-}
-
-int
-port_check_intercept(enum port_intercept kind, const char **what)
-{
-	if (kind != PORT_NAT)
-		return 0;
-	*what = "/dev/pf can't be opened: start it as root";
-	return port_nat_open();
-}
-
-/* Recent kernels answer ENOENT for states that are there: see the manual. */
-const char *
-port_nat_hint(void)
-{
-	return "; on this system divert-to is the way (forward to "
-	    "destination, listen ... divert)";
 }
