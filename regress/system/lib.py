@@ -1863,6 +1863,12 @@ def long(func):
     return func
 
 
+def slow(func):
+    """Decorator: a test that has to wait long; only regress-full runs it."""
+    func.slow = True
+    return func
+
+
 def cases(name, rows):
     """Make a test of each row: used as
 
@@ -2014,9 +2020,14 @@ def main():
     parser.add_argument("-l", action="store_true", help="list the tests")
     parser.add_argument("--short", action="store_true",
                         help="leave out what is long")
+    parser.add_argument("--slow", action="store_true",
+                        help="only what is slow, which is else left out")
     opts = parser.parse_args()
     module = sys.modules["__main__"]
     tests = [t for t in _collect(module) if re.search(opts.k, t[0])]
+    if not opts.l:
+        tests = [t for t in tests
+                 if getattr(t[1], "slow", False) == opts.slow]
     if opts.short:
         whole = getattr(module, "LONG", False)
         tests = [t for t in tests

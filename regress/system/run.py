@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Run the system tests: every t_*.py here, or the files named.
 
-usage: run.py [--short] [-k PATTERN] [-j N] [-t SECONDS] [FILE ...]
+usage: run.py [--short | --slow] [-k PATTERN] [-j N] [-t SECONDS] [FILE ...]
 
 A line for each test as it ends, then the files that failed, then the line
 `N passed, N failed, N skipped`.  Exit 1 when something failed; a file that
@@ -46,6 +46,8 @@ def run_file(path, opts):
         argv += ["-k", opts.k]
     if opts.short:
         argv.append("--short")
+    if opts.slow:
+        argv.append("--slow")
     limit = opts.timeout * float(os.environ.get("TEST_SLOW", "1"))
     began = time.monotonic()
     # The file becomes unshare(1), whose end takes the whole process
@@ -105,6 +107,8 @@ def main():
                         help="seconds for one file")
     parser.add_argument("--short", action="store_true",
                         help="leave out the tests that are long")
+    parser.add_argument("--slow", action="store_true",
+                        help="only the tests that are slow")
     parser.add_argument("files", nargs="*")
     opts = parser.parse_args()
     files = opts.files or sorted(glob.glob(os.path.join(HERE, "t_*.py")))

@@ -17,6 +17,7 @@
 #	fuzz		each target for SECONDS_EACH (10) seconds
 #	release		what the shipped binary must be, and must not have
 #	readme		the commands of README.md
+#	slow		system tests that wait long
 #
 # What needs other flags is built in a copy of the tree, build/PART, so that
 # the objects beside the sources stay what they are.
@@ -185,6 +186,11 @@ part_readme()
 	step readme sh regress/tools/readme.sh
 }
 
+part_slow()
+{
+	step_live slow-system /usr/bin/python3 regress/system/run.py --slow
+}
+
 [ $# -gt 0 ] || { echo "usage: regress.sh PART ..." >&2; exit 2; }
 tally_start "$top/build/log"
 for part in "$@"; do
@@ -195,11 +201,11 @@ for part in "$@"; do
 		;;
 	full)
 		for each_part in clang bmake asan valgrind cppcheck tidy \
-		    fuzz release readme; do
+		    fuzz release readme slow; do
 			part_$each_part
 		done
 		;;
-	clang|bmake|asan|valgrind|cppcheck|tidy|fuzz|release|readme)
+	clang|bmake|asan|valgrind|cppcheck|tidy|fuzz|release|readme|slow)
 		part_$part
 		;;
 	*)
