@@ -14,7 +14,7 @@
 #define BUF_LARGE	(256 * 1024)
 
 struct buf_pool {
-	void	*small;			/* free lists, linked through the chunk */
+	void	*small;			/* free lists */
 	void	*large;
 	size_t	 nsmall;		/* chunks on the free lists */
 	size_t	 nlarge;

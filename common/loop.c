@@ -316,7 +316,6 @@ loop_dispatch(struct loop *l, size_t nready)
 		/* What it waits for may have changed since the poll(2). */
 		revents = (short)(l->set[i].revents &
 		    (lf->events | LOOP_ALWAYS));
-		l->set[i].revents = 0;
 		lf->quiet_since = (uint32_t)l->now_ms;
 		if (revents != 0 && lf->events != 0)
 			lf->fn(lf, revents, lf->arg);

@@ -24,7 +24,7 @@ enum policy_stage {
 
 struct policy_facts {
 	enum policy_stage	stage;
-	uint64_t		size;		/* MAIL: SIZE=, MESSAGE: octets */
+	uint64_t		size;	/* MAIL: SIZE=, MESSAGE: octets */
 	uint32_t		nrcpt;		/* recipients before this one */
 };
 

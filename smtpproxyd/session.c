@@ -256,7 +256,8 @@ session_flushed(struct session *s)
 	if (c->fd == -1 || c->has_eof || s->engine.is_client_lost ||
 	    s->phase == SESSION_LINGERING || (c->in.used == 0 &&
 	    s->engine.reason != NULL &&
-	    strcmp(s->engine.reason, "quit") == 0)) {
+	    (strcmp(s->engine.reason, "quit") == 0 ||
+	    strcmp(s->engine.reason, "shutdown") == 0))) {
 		s->phase = SESSION_ENDED;
 		return;
 	}

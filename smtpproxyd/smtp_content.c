@@ -312,16 +312,17 @@ smtp_content_refuse(struct smtp_engine *e, const void *reply, size_t len,
 		refuse_later(e, reply);
 		return;
 	}
-	smtp_close_dest(e);
+	/* Copied first: it may be the destination's own, which goes with it. */
 	smtp_queue_clear(e);
-	buf_clear(&e->held);
-	e->has_question = 0;
 	if (buf_add(&e->said, reply, len) == -1 ||
 	    (memchr(reply, '\n', len) == NULL &&
 	    buf_add(&e->said, "\r\n", 2) == -1)) {
 		smtp_over(e, "out of memory");
 		return;
 	}
+	smtp_close_dest(e);
+	buf_clear(&e->held);
+	e->has_question = 0;
 	e->nskipped = 0;
 	e->state = is_chunk ? SMTP_SKIP_CHUNK : SMTP_SKIP_CONTENT;
 	if (is_complete)

@@ -231,7 +231,7 @@ struct smtp_engine {
 	struct smtp_txn	 txn[SMTP_TXNS];
 	char		*helo;			/* owned; NULL: none yet */
 	const char	*reason;		/* why it is over */
-	char		*reason_text;		/* peer's words with it; owned */
+	char		*reason_text;		/* peer's words; owned */
 };
 
 /*

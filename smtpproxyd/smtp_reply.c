@@ -90,6 +90,8 @@ reply_add(struct smtp_reply *r, const uint8_t *line, size_t len)
 
 	if (need > r->size) {
 		size = r->size == 0 ? REPLY_FIRST : r->size * 2;
+		if (size > SMTP_REPLY_MAX)
+			size = SMTP_REPLY_MAX;
 		if (size < need)
 			size = need;
 		text = recallocarray(r->text, r->size, size, 1);

@@ -36,7 +36,7 @@ def test_message_passes(address):
         check_equal(record["size"], str(len(lib.stuff(content))))
         check_equal(record["delivered"], "yes")
         check_equal(record["helo"], "client.example")
-        check_equal(record["client"], 
+        check_equal(record["client"],
                     ("[%s]:%d" if ":" in name[0] else "%s:%d") % name)
         end = proxy.wait_for_record(reason="quit")
         check_equal(end["sess"], record["sess"])
@@ -145,6 +145,7 @@ def test_every_code_passes(stage):
                 c.expect_eof()
             else:
                 c.cmd("NOOP")
+            c.close()
 
 
 @lib.cases("stage", [s for s, _ in STAGES])
@@ -425,6 +426,7 @@ def test_lf_replies_go_out_with_crlf():
         c.greet()
         c.line("MAIL FROM:<a@client.example>")
         check_octets(c.read_reply()[1], b"250-one\r\n250 two\r\n", "reply")
+        c.close()
 
 
 def test_replies_octet_by_octet():
