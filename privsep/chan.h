@@ -16,7 +16,7 @@
  */
 #define CHAN_QUEUE_MAX	256	/* messages waiting */
 #define CHAN_SOCKBUF	(128 * 1024)
-#define CHAN_BATCH	32	/* messages handled a wake-up, then the others */
+#define CHAN_BATCH	32	/* messages a wake-up, then the others */
 
 struct chan;
 
@@ -54,7 +54,7 @@ struct chan {
 	struct timer	 retry;		/* ENOBUFS, ETOOMANYREFS, EMFILE */
 	int64_t		 full_since_ms;	/* nothing went since; 0: not full */
 	int64_t		 heard_ms;	/* last message of the peer */
-	uint64_t	 ndropped;	/* chan_send_lossy() that found no room */
+	uint64_t	 ndropped;	/* lossy ones without room */
 	chan_msg_fn	*on_msg;
 	chan_end_fn	*on_end;
 	/* chan_wait() only: 1 when the message was dealt with. */
@@ -85,7 +85,7 @@ int	chan_open(struct chan *, struct loop *, int fd, enum proc_role self,
 void	chan_close(struct chan *);
 int	chan_is_open(const struct chan *);
 
-/* After proc_child_start(), which opens the channel with handlers of its own. */
+/* After proc_child_start(), which opens it with handlers of its own. */
 void	chan_set_handlers(struct chan *, chan_msg_fn *, chan_end_fn *,
 	    void *arg);
 
@@ -120,7 +120,8 @@ int	chan_is_idle(const struct chan *);
 /*
  * Blocking use, for a child's set-up only: wait for one message, checked by
  * the table.  What privsep itself sends meanwhile (PEER) is dealt with
- * inside where proc_child_start() opened the channel.  fatalx() on an end, a violation or after timeout_ms: the sender
+ * inside where proc_child_start() opened the channel.  fatalx() on an end, a
+ * violation or after timeout_ms: the sender
  * is the parent.  `room` has MSG_MAX octets; *m points into it.
  */
 void	chan_wait(struct chan *, struct msg *m, uint8_t *room, int timeout_ms);
@@ -128,7 +129,8 @@ void	chan_wait(struct chan *, struct msg *m, uint8_t *room, int timeout_ms);
 /*
  * The peer broke the rules in the content of a message: logged with both
  * roles, the type and the reason; the channel is closed and on_end runs when
- * the current handler has returned (outside of one: with the next pass).  From a more privileged peer (the parent)
+ * the current handler has returned (outside of one: with the next pass).  From
+ * a more privileged peer (the parent)
  * it is fatalx().
  */
 void	chan_violation(struct chan *, uint16_t type, const char *reason);

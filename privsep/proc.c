@@ -102,7 +102,9 @@ proc_child_instance(void)
 static void
 child_reset_signals(void)
 {
-	static const int	ignored[] = { SIGPIPE, SIGHUP, SIGINT, SIGTERM };
+	static const int	ignored[] = {
+		SIGPIPE, SIGHUP, SIGINT, SIGTERM
+	};
 	size_t			i;
 	sigset_t		none;
 

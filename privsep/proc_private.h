@@ -59,11 +59,11 @@ struct proc_child {
 	uint32_t		 generation;	/* number of this process */
 	pid_t			 pid;		/* 0: none runs */
 	int			 is_ready;
-	int			 is_killed;	/* SIGKILL sent, not yet reaped */
+	int			 is_killed;	/* not yet reaped */
 	int			 is_stale;	/* it said another build id */
 	uint32_t		 max_files;
 	int64_t			 started_ms;
-	int64_t			 delay_ms;	/* of the last restart, 0: none */
+	int64_t			 delay_ms;	/* last restart's, 0: none */
 	uint64_t		 ping_id;
 	int64_t			 pinged_ms;	/* 0: no PING is out */
 	char			 reason[96];	/* why we killed it */

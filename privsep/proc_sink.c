@@ -18,8 +18,8 @@ static struct {
 	enum log_sink_kind	 kind;
 	int			(*open)(void);
 	const char		*tag;
-	int			 own_fd;	/* for direct lines at the end */
-	int			 is_away;	/* could not be opened: said once */
+	int			 own_fd;	/* direct lines, at the end */
+	int			 is_away;	/* not opened: said once */
 	int64_t			 opened_ms;
 } sink = { LOG_SINK_NONE, NULL, "", -1, 0, 0 };
 

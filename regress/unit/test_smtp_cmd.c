@@ -29,7 +29,7 @@ static const struct row {
 	{ IN("eHlO   gw.example  "),	VERB_EHLO,	4, "gw.example" },
 	{ IN("EHLO"),			VERB_EHLO,	4, "" },
 	{ IN("EHLO    "),		VERB_EHLO,	4, "" },
-	{ IN("MAIL FROM:<a@b> SIZE=1"),	VERB_MAIL,	4, "FROM:<a@b> SIZE=1" },
+	{ IN("MAIL FROM:<a@b> SIZE=1"), VERB_MAIL, 4, "FROM:<a@b> SIZE=1" },
 	{ IN("RCPT TO:<a@b>"),		VERB_RCPT,	4, "TO:<a@b>" },
 	{ IN("DATA"),			VERB_DATA,	4, "" },
 	{ IN("BDAT 5 LAST"),		VERB_BDAT,	4, "5 LAST" },

@@ -129,7 +129,7 @@ check_path(const struct row *row, const uint8_t *arg, size_t len)
 	struct smtp_path	path;
 	int			rc = smtp_path_parse(&path, row->kind, arg, len);
 
-	HOLDS(rc == (row->addr == NULL ? -1 : 0));
+	ck_assert_msg(rc == (row->addr == NULL ? -1 : 0), "%s", row->arg);
 	if (rc == -1)
 		return;
 	HOLDS(is_text(path.addr, path.addrlen, row->addr));

@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+"""Workers that were taken over: what one says to the parent against the
+rules of the channel costs that worker its life, is logged once with what was
+wrong, and harms nobody else.  regress/tools/liar.c is smtpproxyd with such
+workers; the name before the first dot of hostname says which lie it tells."""
+
+import lib
+from lib import Proxy, RawClient, ScriptedServer, check, check_equal
+
+# The liar is built as the daemon is, not as a checker's build.
+LONG = True
+
+# The lie, and what the log has to say of it.
+LIES = [
+    ("session", r"violation by worker\[\d\].*SESSION_END.*session"),
+    ("twice", r"violation by worker\[\d\].*SESSION_END.*session"),
+    ("choice", r"violation by worker\[\d\].*CONNECT.*choice"),
+    ("repeat", r"violation by worker\[\d\].*CONNECT.*choice"),
+    ("first", r"violation by worker\[\d\].*CONNECT.*choice"),
+    ("after", r"violation by worker\[\d\].*CONNECT.*session"),
+    ("other", r"violation by worker\[\d\].*CONNECT.*session"),
+    ("type", r"violation by worker\[\d\].*CONF_BEGIN.*sender"),
+    ("unknown", r"violation by worker\[\d\].*250 \(unknown\).*type"),
+    ("size", r"violation by worker\[\d\].*SESSION_END.*length"),
+    ("short", r"violation by worker\[\d\].*CONNECT.*length"),
+    ("descriptor", r"violation by worker\[\d\].*SESSION_END.*descriptors"),
+    ("descriptors", r"violation by worker\[\d\].*SESSION_END.*descriptors"),
+    ("state", r"violation by worker\[\d\].*READY.*state"),
+    ("hello", r"violation by worker\[\d\].*HELLO.*state"),
+    ("failed", r"violation by worker\[\d\].*FAILED.*state"),
+    ("pong", r"violation by worker\[\d\].*PONG.*nobody asked"),
+    ("sink", r"violation by worker\[\d\].*SINK_LOST.*sender"),
+    ("garbage", r"violation by worker\[\d\]"),
+    ("header", r"violation by worker\[\d\].*header"),
+    ("length", r"violation by worker\[\d\].*header"),
+    ("large", r"violation by worker\[\d\].*truncated"),
+    ("flood", r"violation by worker\[\d\].*CONNECT.*choice"),
+]
+
+
+def liar(server, lie):
+    return Proxy.to(server, ("127.0.0.9", server.port),
+                    top='workers 2\nhostname "%s.liar.example"' % lie,
+                    binary=lib.build_tool("liar"),
+                    allow=["killed by signal 9"])
+
+
+@lib.cases("lie", LIES)
+def test_liar_is_killed_and_replaced(lie, said):
+    with ScriptedServer() as server:
+        proxy = liar(server, lie).start()
+        old = proxy.wait_children("worker", 2)
+        parent = proxy.proc.pid
+        before = lib.rss_kib(parent)
+        # Two sessions, so that there is one of the other worker to name.
+        clients = [RawClient(proxy.address, proxy.port) for _ in range(2)]
+        proxy.wait_for_log(said)
+        dead = lib.wait_until(lambda: [p for p in old if not lib.alive(p)],
+                              5, "a worker's death")
+        for pid in dead:
+            line = proxy.wait_for_log(
+                r"worker\[\d\] pid %d killed by signal 9 \(Killed\): "
+                r"violation: .*replaced" % pid)
+            check_equal(len(proxy.find_log("pid %d killed" % pid)), 1, line)
+        new = proxy.wait_children("worker", len(dead), without=old)
+        check(new, "no new worker")
+        # One line of the fault and one of the death, not one a message.
+        check(len(proxy.find_log("violation by")) <= len(old),
+              proxy.log_tail())
+        for c in clients:
+            c.close()
+        check_equal(proxy.proc.pid, parent)
+        check(lib.alive(parent), "the parent has died")
+        check(lib.rss_kib(parent) < before + 2048, "the parent grew")
+        lib.wait_until(lambda: lib.fd_count(parent) < 30, 5,
+                       "descriptors to be closed")
+
+
+def test_silent_lie_empty_packet():
+    """A packet without octets looks like the end of the channel: such a
+    worker does not serve any longer, and is replaced too."""
+    with ScriptedServer() as server:
+        proxy = liar(server, "empty").start()
+        old = proxy.wait_children("worker", 2)
+        clients = [RawClient(proxy.address, proxy.port) for _ in range(2)]
+        lib.wait_until(lambda: not all(lib.alive(p) for p in old), 15,
+                       "a worker's end")
+        for c in clients:
+            c.close()
+        proxy.wait_children("worker", 2)
+        check(lib.alive(proxy.proc.pid), "the parent has died")
+
+
+def test_lies_that_go_on():
+    """A worker that lies at each session is started again and again, later
+    each time, and the parent lives and can be stopped."""
+    with ScriptedServer() as server:
+        proxy = liar(server, "garbage").start()
+        proxy.wait_children("worker", 2)
+        for n in range(4):
+            c = RawClient(proxy.address, proxy.port)
+            proxy.wait_for_log("violation by", count=n + 1)
+            c.close()
+        check(lib.alive(proxy.proc.pid), "the parent has died")
+        check(lib.cpu_seconds(proxy.proc.pid) < 2, "the parent is busy")
+
+
+def test_flood_leaves_the_others_alone():
+    """The parent reads a bounded number of messages of each child in turn."""
+    with ScriptedServer() as server:
+        proxy = liar(server, "flood").start()
+        proxy.wait_children("worker", 2)
+        c = RawClient(proxy.address, proxy.port)
+        proxy.wait_for_log("violation by", timeout=5)
+        c.close()
+        check(lib.cpu_seconds(proxy.proc.pid) < 2, "the parent is busy")
+
+
+if __name__ == "__main__":
+    lib.main()
