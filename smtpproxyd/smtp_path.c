@@ -160,33 +160,47 @@ path_take_address(struct path_text *t, struct smtp_path *path)
 	return 0;
 }
 
+/* "<address>", "<>" or an address without brackets. */
+static int
+path_take_path(struct path_text *t, struct smtp_path *path,
+    enum smtp_path_kind kind)
+{
+	size_t	before = t->len, max = SMTP_PATH_MAX;
+
+	path->addr = t->p;
+	if (path_take(t, '<')) {
+		path->addr = t->p;
+		/* The null reverse-path is no address. */
+		if ((kind != PATH_FROM || path_peek(t) != '>') &&
+		    path_take_address(t, path) == -1)
+			return -1;
+		if (!path_take(t, '>'))
+			return -1;
+	} else {
+		max -= 2;		/* brackets count: 4.5.3.1.3 */
+		if (path_take_address(t, path) == -1)
+			return -1;
+	}
+	return before - t->len <= max ? 0 : -1;
+}
+
 int
 smtp_path_parse(struct smtp_path *path, enum smtp_path_kind kind,
     const uint8_t *arg, size_t len)
 {
 	const char		*word = kind == PATH_FROM ? "FROM:" : "TO:";
 	struct path_text	 t = { arg, len };
-	size_t			 wordlen = strlen(word), before;
-	int			 has_bracket;
+	struct smtp_params	 params;
+	struct smtp_param	 param;
+	int			 more;
 
 	memset(path, 0, sizeof(*path));
-	if (len < wordlen || !str_is_equal_nocase(arg, wordlen, word))
+	if (len < strlen(word) || !str_is_equal_nocase(arg, strlen(word), word))
 		return -1;
-	path_skip(&t, wordlen);
+	path_skip(&t, strlen(word));
 	while (path_take(&t, ' '))
 		;
-	before = t.len;
-	has_bracket = path_take(&t, '<');
-	path->addr = t.p;
-	if (has_bracket && kind == PATH_FROM && path_peek(&t) == '>')
-		;				/* null reverse-path */
-	else if (path_take_address(&t, path) == -1)
-		return -1;
-	if (has_bracket && !path_take(&t, '>'))
-		return -1;
-	/* Brackets count (RFC 5321 4.5.3.1.3), also where they lack. */
-	if (before - t.len > (has_bracket ? SMTP_PATH_MAX :
-	    SMTP_PATH_MAX - 2))
+	if (path_take_path(&t, path, kind) == -1)
 		return -1;
 	if (t.len > 0 && path_peek(&t) != ' ')
 		return -1;
@@ -194,7 +208,11 @@ smtp_path_parse(struct smtp_path *path, enum smtp_path_kind kind,
 		;
 	path->params = t.p;
 	path->paramslen = t.len;
-	return 0;
+	/* "Joe <a@b>" and "<a@b> <c@d>" have another address for some. */
+	smtp_params_init(&params, path);
+	while ((more = smtp_params_next(&params, &param)) == 1)
+		;
+	return more;
 }
 
 void

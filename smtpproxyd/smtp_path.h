@@ -32,6 +32,7 @@ enum smtp_path_kind {
  * arg: as smtp_cmd gives it.  Local part: words of atoms and quoted strings;
  * domain, if any: labels or an address literal.  Of the lengths of RFC 5321
  * 4.5.3.1 only the path's is held: a local part over 64 octets passes.
+ * Parameters are held to their syntax, whatever they are.
  *   returns   0, or -1
  */
 int	smtp_path_parse(struct smtp_path *, enum smtp_path_kind,

@@ -91,6 +91,68 @@ def test_silent_lie_empty_packet():
         check(lib.alive(proxy.proc.pid), "the parent has died")
 
 
+def test_channel_closed():
+    """It lives on without a channel, as if nobody could reach it there."""
+    with ScriptedServer() as server:
+        proxy = liar(server, "close").start()
+        old = proxy.wait_children("worker", 2)
+        c = RawClient(proxy.address, proxy.port)
+        proxy.wait_for_log("killed by signal 9.*closed its channel", 15)
+        c.expect_eof()
+        proxy.wait_children("worker", 1, without=old)
+
+
+@lib.slow
+def test_worker_that_spins():
+    """Busy for ever: killed after 20 seconds."""
+    with ScriptedServer() as server:
+        proxy = liar(server, "spin").start()
+        old = proxy.wait_children("worker", 2)
+        c = RawClient(proxy.address, proxy.port)
+        proxy.wait_for_log("killed by signal 9.*does not answer", 35)
+        c.expect_eof()
+        proxy.wait_children("worker", 1, without=old)
+
+
+def test_forged_log_line():
+    """What a worker did not escape the logger does, and who wrote it stands
+    in front, from the channel."""
+    with ScriptedServer() as server:
+        proxy = liar(server, "forge").start()
+        proxy.wait_children("worker", 2)
+        c = RawClient(proxy.address, proxy.port)
+        line = proxy.wait_for_log("forged")
+        lib.check_match(r"^worker\[\d\] \d+: begin\\x0aparent 1: forged"
+                        r"\\x1b\[31m\\x7f\\xc2\\x9b end$", line)
+        c.close()
+
+
+def test_shouting_worker():
+    """100,000 records: written are 2,000 a second, the others counted, and
+    the words of others come through."""
+    with ScriptedServer() as server:
+        proxy = liar(server, "shout").start()
+        proxy.wait_children("worker", 2)
+        c = RawClient(proxy.address, proxy.port)
+        proxy.wait_for_log("shout")
+        proxy.wait_for_log(r"^worker\[\d\] \d+: \d+ (log )?records dropped")
+        c.close()
+        proxy.stop()
+        check(len(proxy.find_log("shout")) <= 6000, "too many")
+        proxy.wait_for_log("^parent .*stopping")
+
+
+def test_malformed_log_record():
+    """It costs the worker its channel to the logger, and says so."""
+    with ScriptedServer() as server:
+        proxy = liar(server, "priority").start()
+        proxy.wait_children("worker", 2)
+        c = RawClient(proxy.address, proxy.port)
+        proxy.wait_for_log(r"^logger \d+: .*violation by worker\[\d\].*LOG")
+        c.close()
+        check_equal(proxy.find_log("priority that is none"), [])
+
+
 def test_lies_that_go_on():
     """A worker that lies at each session is started again and again, later
     each time, and the parent lives and can be stopped."""

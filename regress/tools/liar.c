@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <err.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +34,11 @@ static char		 lie[32];
 
 /* Around the message table, which would stop us on our own side. */
 static void
-send_raw(const void *data, size_t len, int fd)
+send_raw(int to, const void *data, size_t len, const int *fds, size_t nfds)
 {
 	union {
 		struct cmsghdr	hdr;
-		unsigned char	room[CMSG_SPACE(sizeof(int))];
+		unsigned char	room[CMSG_SPACE(2 * sizeof(int))];
 	} control;
 	struct cmsghdr	*cmsg;
 	struct msghdr	 m;
@@ -49,61 +50,361 @@ send_raw(const void *data, size_t len, int fd)
 	iov.iov_len = len;
 	m.msg_iov = &iov;
 	m.msg_iovlen = 1;
-	if (fd != -1) {
-		m.msg_control = &control;
-		m.msg_controllen = sizeof(control.room);
+	if (nfds > 0) {
+		m.msg_control = control.room;
+		m.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
 		cmsg = CMSG_FIRSTHDR(&m);
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+		memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
 	}
-	(void)sendmsg(parent.fd, &m, MSG_NOSIGNAL);
+	(void)sendmsg(to, &m, MSG_NOSIGNAL);
 }
 
 static void
-send_lie(uint16_t type, uint64_t id, int has_choice, uint32_t choice, int fd)
+send_fds(uint16_t type, uint64_t id, const int *fds, size_t nfds)
 {
 	struct msg_writer	w;
 
 	msg_start(&w, type, id);
-	if (has_choice)
-		msg_put_u32(&w, choice);
 	if (msg_finish(&w) == 0)
-		send_raw(w.data, w.used, fd);
+		send_raw(parent.fd, w.data, w.used, fds, nfds);
 }
 
 static void
-tell_lie(uint64_t id, int fd)
+send_plain(uint16_t type, uint64_t id)
+{
+	send_fds(type, id, NULL, 0);
+}
+
+static void
+send_number(uint16_t type, uint64_t id, uint32_t number)
+{
+	struct msg_writer	w;
+
+	msg_start(&w, type, id);
+	msg_put_u32(&w, number);
+	if (msg_finish(&w) == 0)
+		send_raw(parent.fd, w.data, w.used, NULL, 0);
+}
+
+/* --- Lies; id and descriptors are those of the session that came. --- */
+
+static void
+lie_session(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_plain(MSG_SESSION_END, id + 1000);
+}
+
+static void
+lie_twice(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_plain(MSG_SESSION_END, id);
+	send_plain(MSG_SESSION_END, id);
+}
+
+static void
+lie_choice(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_number(MSG_CONNECT, id, 9);
+}
+
+static void
+lie_repeat(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_number(MSG_CONNECT, id, 1);
+	send_number(MSG_CONNECT, id, 1);
+}
+
+/* The first choice is the parent's own to take. */
+static void
+lie_first(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_number(MSG_CONNECT, id, 0);
+}
+
+static void
+lie_after(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_plain(MSG_SESSION_END, id);
+	send_number(MSG_CONNECT, id, 1);
+}
+
+/* The session before ours is the other worker's, which keeps quiet. */
+static void
+lie_other(uint64_t id, const int *fds)
+{
+	(void)fds;
+	if (proc_child_instance() == 1)
+		send_number(MSG_CONNECT, id - 1, 1);
+}
+
+static void
+lie_type(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	send_number(MSG_CONF_BEGIN, 0, 1);
+}
+
+static void
+lie_unknown(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	send_plain(250, 0);
+}
+
+static void
+lie_size(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_number(MSG_SESSION_END, id, 1);
+}
+
+static void
+lie_short(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_plain(MSG_CONNECT, id);
+}
+
+static void
+lie_descriptor(uint64_t id, const int *fds)
+{
+	send_fds(MSG_SESSION_END, id, fds, 1);
+}
+
+static void
+lie_descriptors(uint64_t id, const int *fds)
+{
+	send_fds(MSG_SESSION_END, id, fds, 2);
+}
+
+static void
+lie_state(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	send_number(MSG_READY, 0, 64);
+}
+
+static void
+lie_hello(uint64_t id, const int *fds)
+{
+	struct msg_writer	w;
+
+	(void)id;
+	(void)fds;
+	msg_start(&w, MSG_HELLO, 0);
+	msg_put_str(&w, "liar");
+	msg_put_u8(&w, PROC_WORKER);
+	msg_put_u32(&w, 0);
+	if (msg_finish(&w) == 0)
+		send_raw(parent.fd, w.data, w.used, NULL, 0);
+}
+
+static void
+lie_failed(uint64_t id, const int *fds)
+{
+	struct msg_writer	w;
+
+	(void)id;
+	(void)fds;
+	msg_start(&w, MSG_FAILED, 0);
+	msg_put_str(&w, "no, it did not");
+	if (msg_finish(&w) == 0)
+		send_raw(parent.fd, w.data, w.used, NULL, 0);
+}
+
+static void
+lie_pong(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_plain(MSG_PONG, id);
+}
+
+static void
+lie_sink(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	send_plain(MSG_SINK_LOST, 0);
+}
+
+static void
+lie_garbage(uint64_t id, const int *fds)
 {
 	static const uint8_t	garbage[] = "\377\377\377\377garbage";
-	int			i;
 
-	if (strcmp(lie, "session") == 0)
-		send_lie(MSG_SESSION_END, id + 1000, 0, 0, -1);
-	else if (strcmp(lie, "twice") == 0)
-		for (i = 0; i < 2; i++)
-			send_lie(MSG_SESSION_END, id, 0, 0, -1);
-	else if (strcmp(lie, "choice") == 0)
-		send_lie(MSG_CONNECT, id, 1, 9, -1);
-	else if (strcmp(lie, "repeat") == 0)
-		for (i = 0; i < 2; i++)
-			send_lie(MSG_CONNECT, id, 1, 1, -1);
-	else if (strcmp(lie, "type") == 0)
-		send_lie(MSG_CONF_BEGIN, 0, 1, 1, -1);
-	else if (strcmp(lie, "unknown") == 0)
-		send_lie(250, 0, 0, 0, -1);
-	else if (strcmp(lie, "size") == 0)
-		send_lie(MSG_SESSION_END, id, 1, 1, -1);
-	else if (strcmp(lie, "descriptor") == 0)
-		send_lie(MSG_SESSION_END, id, 0, 0, fd);
-	else if (strcmp(lie, "state") == 0)
-		send_lie(MSG_READY, 0, 1, 64, -1);
-	else if (strcmp(lie, "garbage") == 0)
-		send_raw(garbage, sizeof(garbage), -1);
-	else if (strcmp(lie, "flood") == 0)
-		for (i = 0; i < FLOOD; i++)
-			send_lie(MSG_CONNECT, id, 1, (uint32_t)i, -1);
+	(void)id;
+	(void)fds;
+	send_raw(parent.fd, garbage, sizeof(garbage), NULL, 0);
+}
+
+/* Whole, but its length field is another. */
+static void
+lie_header(uint64_t id, const int *fds)
+{
+	struct msg_writer	w;
+
+	(void)fds;
+	msg_start(&w, MSG_SESSION_END, id);
+	if (msg_finish(&w) == 0) {
+		w.data[2] = 1;
+		send_raw(parent.fd, w.data, w.used, NULL, 0);
+	}
+}
+
+static void
+lie_length(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	send_raw(parent.fd, "short", 5, NULL, 0);
+}
+
+static void
+lie_large(uint64_t id, const int *fds)
+{
+	static uint8_t	octets[MSG_MAX + 1];
+
+	(void)id;
+	(void)fds;
+	send_raw(parent.fd, octets, sizeof(octets), NULL, 0);
+}
+
+static void
+lie_empty(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	send_raw(parent.fd, "", 0, NULL, 0);
+}
+
+static void
+lie_flood(uint64_t id, const int *fds)
+{
+	uint32_t	i;
+
+	(void)fds;
+	for (i = 0; i < FLOOD; i++)
+		send_number(MSG_CONNECT, id, i);
+}
+
+/* It closes its channel and lives on. */
+static void
+lie_close(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	(void)shutdown(parent.fd, SHUT_RDWR);
+	for (;;)
+		(void)poll(NULL, 0, -1);
+}
+
+/* It runs, but serves nobody. */
+static void
+lie_spin(uint64_t id, const int *fds)
+{
+	volatile uint64_t	n = id;
+
+	(void)fds;
+	for (;;)
+		n++;
+}
+
+static void
+lie_shout(uint64_t id, const int *fds)
+{
+	int	i;
+
+	(void)fds;
+	for (i = 0; i < FLOOD; i++)
+		log_info("shout %d of session %llu", i,
+		    (unsigned long long)id);
+}
+
+static void
+send_log(const char *text, uint8_t priority)
+{
+	struct msg_writer	w;
+	struct chan		*logger = proc_child_peer(PROC_LOGGER, 0);
+
+	msg_start(&w, MSG_LOG, 0);
+	msg_put_u8(&w, priority);
+	msg_put_str(&w, text);
+	if (logger != NULL && msg_finish(&w) == 0)
+		send_raw(logger->fd, w.data, w.used, NULL, 0);
+}
+
+/* A line that its own process did not escape. */
+static void
+lie_forge(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	send_log("begin\nparent 1: forged\033[31m\177\302\233 end", LOG_INFO);
+}
+
+static void
+lie_priority(uint64_t id, const int *fds)
+{
+	(void)id;
+	(void)fds;
+	send_log("of a priority that is none", 99);
+}
+
+static const struct lie {
+	const char	*name;
+	void		(*tell)(uint64_t, const int *);
+} lies[] = {
+	{ "session",	lie_session },
+	{ "twice",	lie_twice },
+	{ "choice",	lie_choice },
+	{ "repeat",	lie_repeat },
+	{ "first",	lie_first },
+	{ "after",	lie_after },
+	{ "other",	lie_other },
+	{ "type",	lie_type },
+	{ "unknown",	lie_unknown },
+	{ "size",	lie_size },
+	{ "short",	lie_short },
+	{ "descriptor",	lie_descriptor },
+	{ "descriptors", lie_descriptors },
+	{ "state",	lie_state },
+	{ "hello",	lie_hello },
+	{ "failed",	lie_failed },
+	{ "pong",	lie_pong },
+	{ "sink",	lie_sink },
+	{ "garbage",	lie_garbage },
+	{ "header",	lie_header },
+	{ "length",	lie_length },
+	{ "large",	lie_large },
+	{ "empty",	lie_empty },
+	{ "flood",	lie_flood },
+	{ "close",	lie_close },
+	{ "spin",	lie_spin },
+	{ "shout",	lie_shout },
+	{ "forge",	lie_forge },
+	{ "priority",	lie_priority }
+};
+
+static void
+tell_lie(uint64_t id, const int *fds)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
+		if (strcmp(lie, lies[i].name) == 0)
+			lies[i].tell(id, fds);
 }
 
 static void
@@ -115,7 +416,7 @@ liar_on_msg(struct chan *c, struct msg *m, void *arg)
 	if (m->type == MSG_STOP)
 		exit(0);
 	if (m->type == MSG_SESSION_NEW || m->type == MSG_SESSION_NEW_ALONE)
-		tell_lie(m->id, m->fd[0]);
+		tell_lie(m->id, m->fd);
 }
 
 static void
