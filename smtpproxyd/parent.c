@@ -205,10 +205,14 @@ parent_hand_over(struct parent_worker *w, struct session_record *s,
 	msg_put_addr(&m, &s->listener);
 	msg_put_addr(&m, &choice->addr);
 	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(w->child), &m,
-	    fds, fds[1] == -1 ? 1 : 2, 1) == -1) {
+	    fds, fds[1] == -1 ? 1 : 2, 0) == -1) {
 		log_warn("session could not be handed over");
 		sessions_remove(s);
-	}
+		parent_refuse(client_fd, NO_ROOM_TEXT);
+	} else
+		(void)close(client_fd);	/* sent, or a copy waits */
+	if (fds[1] != -1)
+		(void)close(fds[1]);
 }
 
 static void
