@@ -21,6 +21,7 @@
 #define REC_HEAD	3		/* priority, length as on the wire */
 #define REC_SPACE	(32 * 1024)
 #define MSG_SPACE	(MSG_MAX - MSG_HEADER)
+#define COUNT_RETRY_MS	1000
 
 static struct {
 	struct loop	*loop;
@@ -108,6 +109,17 @@ fill(struct msg_writer *w, size_t *n)
 	return pos;
 }
 
+/* Nobody may have a reason to log again: the count is told all the same. */
+static void
+count_later(void)
+{
+	if (lg.loop == NULL)
+		return;
+	/* Where this fails, the next record brings the count along. */
+	(void)timer_set(&lg.loop->timers, &lg.timer,
+	    lg.loop->now_ms + COUNT_RETRY_MS);
+}
+
 void
 proc_log_flush(void)
 {
@@ -116,7 +128,7 @@ proc_log_flush(void)
 
 	if (lg.loop != NULL)
 		timer_end(&lg.loop->timers, &lg.timer);
-	while (lg.used > 0 && lg.chan != NULL) {
+	while ((lg.used > 0 || lg.ndropped > 0) && lg.chan != NULL) {
 		octets = fill(&w, &n);
 		if (chan_send_lossy(lg.chan, &w) == 0)
 			lg.ndropped = 0;
@@ -126,6 +138,10 @@ proc_log_flush(void)
 		} else
 			lg.ndropped += n;
 		ring_drop(octets, n);
+		if (lg.used == 0 && lg.ndropped > 0) {
+			count_later();
+			return;
+		}
 	}
 }
 
