@@ -52,23 +52,20 @@ def test_liar_is_killed_and_replaced(lie, said):
         old = proxy.wait_children("worker", 2)
         parent = proxy.proc.pid
         before = lib.rss_kib(parent)
-        # Two sessions, so that there is one of the other worker to name.
-        clients = [RawClient(proxy.address, proxy.port) for _ in range(2)]
-        proxy.wait_for_log(said)
-        dead = lib.wait_until(lambda: [p for p in old if not lib.alive(p)],
-                              5, "a worker's death")
-        for pid in dead:
-            line = proxy.wait_for_log(
-                r"worker\[\d\] pid %d killed by signal 9 \(Killed\): "
-                r"violation: .*replaced" % pid)
-            check_equal(len(proxy.find_log("pid %d killed" % pid)), 1, line)
-        new = proxy.wait_children("worker", len(dead), without=old)
-        check(new, "no new worker")
-        # One line of the fault and one of the death, not one a message.
-        check(len(proxy.find_log("violation by")) <= len(old),
-              proxy.log_tail())
+        # Until both workers have one: each may be ready later.
+        clients = []
+        lib.wait_until(lambda: proxy.find_log(said) or clients.append(
+            RawClient(proxy.address, proxy.port)), 10, lambda: "%r:\n%s" % (
+                said, proxy.log_tail()), interval=0.1)
+        dead = r"worker\[\d\] pid (%s) killed by signal 9 \(Killed\): " \
+            r"violation: .*replaced" % "|".join(map(str, old))
+        proxy.wait_for_log(dead)
         for c in clients:
             c.close()
+        # One line of the fault and one of the death, not one a message.
+        found = [len(proxy.find_log(p)) for p in ("violation by", dead)]
+        check(found[0] == found[1] <= len(old), proxy.log_tail())
+        proxy.wait_children("worker", found[1], without=old)
         check_equal(proxy.proc.pid, parent)
         check(lib.alive(parent), "the parent has died")
         check(lib.rss_kib(parent) < before + 2048, "the parent grew")

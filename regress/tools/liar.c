@@ -25,7 +25,8 @@
 #include "../../smtpproxyd/parent.h"
 #include "../../smtpproxyd/resolve.h"
 
-#define FLOOD	100000
+#define FLOOD		100000
+#define LIAR_STAYS_MS	30000
 
 static struct loop	 loop;
 static struct chan	 parent;
@@ -419,12 +420,14 @@ liar_on_msg(struct chan *c, struct msg *m, void *arg)
 		tell_lie(m->id, m->fd);
 }
 
+/* Whoever was found out does not go by himself. */
 static void
 liar_on_end(struct chan *c, const char *reason, void *arg)
 {
 	(void)c;
 	(void)reason;
 	(void)arg;
+	(void)poll(NULL, 0, LIAR_STAYS_MS);
 	exit(0);
 }
 
