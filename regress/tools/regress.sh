@@ -45,6 +45,8 @@ copy_tree()
 	fi | while read -r file; do
 		[ ! -f "$file" ] || echo "$file"
 	done | tar -cf - -T - | tar -xf - -C "build/$1"
+	# Without git, programs were copied too.
+	(cd "build/$1" && make -s clean >/dev/null)
 }
 
 # variant NAME MAKE ARGUMENT...: build it there.
