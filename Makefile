@@ -72,10 +72,11 @@ MAIN		= smtpproxyd/main.o
 PROG		= smtpproxyd/smtpproxyd
 LIB		= build/libsmtpproxyd.a
 
-# Programs of regress/: every test_X.c, fuzz_X.c and tool is one; files beside
-# the tests with other names go into each.
+# Programs of regress/: every test_X.c, fuzz_X.c and tool is one; what stands
+# beside the tests under another name goes into each that needs it.
 TESTS		!= ls regress/unit/test_*.c 2>/dev/null || :
 TEST_MORE	!= ls regress/unit/*.c 2>/dev/null | grep -v /test_ || :
+TEST_LIB	= build/libtest.a
 TESTPROGS	= ${TESTS:.c=.test}
 FUZZ		!= ls regress/fuzz/fuzz_*.c 2>/dev/null || :
 FUZZ_MORE	!= ls regress/fuzz/*.c 2>/dev/null | \
@@ -97,7 +98,7 @@ FLAGS		!= sh regress/tools/stamp.sh build/flags \
 .c.o:
 	${COMPILE} ${CHECK_CFLAGS} -c -o $@ $<
 .o.test:
-	${LINK} -o $@ $< ${TEST_MORE:.c=.o} ${LIB} ${CHECK_LIBS} ${LIBS}
+	${LINK} -o $@ $< ${TEST_LIB} ${LIB} ${CHECK_LIBS} ${LIBS}
 .o.replay:
 	${LINK} -o $@ $< regress/fuzz/replay.o ${FUZZ_MORE:.c=.o} ${LIB} \
 	    ${LIBS}
@@ -112,6 +113,10 @@ ${PROG}: ${MAIN} ${LIB}
 ${LIB}: ${OBJS}
 	@rm -f $@
 	${AR} rc $@ ${OBJS}
+	${RANLIB} $@
+${TEST_LIB}: ${TEST_MORE:.c=.o}
+	@rm -f $@
+	${AR} rc $@ ${TEST_MORE:.c=.o}
 	${RANLIB} $@
 RANLIB		?= ranlib
 
@@ -129,7 +134,7 @@ smtpproxyd/build_id.h: Makefile ${HDRS} ${SRCS_ALL} ${PORT_${OS}} \
 
 ${OBJS} ${MAIN} ${TEST_OBJS}: ${HDRS} build/flags
 ${MAIN}: smtpproxyd/build_id.h
-${TESTPROGS}: ${LIB} ${TEST_MORE:.c=.o}
+${TESTPROGS}: ${LIB} ${TEST_LIB}
 ${REPLAYS}: ${LIB} ${FUZZ_MORE:.c=.o} regress/fuzz/replay.o
 ${FUZZERS}: ${LIB} ${FUZZ_MORE:.c=.o}
 
@@ -190,7 +195,7 @@ uninstall:
 clean:
 	rm -f ${PROG} ${OBJS} ${MAIN} ${TEST_OBJS} ${TESTPROGS} ${REPLAYS} \
 	    ${FUZZERS} ${TOOLS} smtpproxyd/parse.c smtpproxyd/build_id.h \
-	    smtpproxyd/build_id.h.new ${LIB} build/flags
+	    smtpproxyd/build_id.h.new ${LIB} ${TEST_LIB} build/flags
 	rm -rf build/clang build/bmake build/asan build/trace build/fuzz \
 	    build/coverage build/log build/demo build/dest
 distclean: clean
