@@ -125,6 +125,14 @@ buf_clear(struct buf *b)
 	b->size = 0;
 }
 
+void
+buf_wipe(struct buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->size);
+	buf_clear(b);
+}
+
 size_t
 buf_room(const struct buf *b)
 {

@@ -39,6 +39,8 @@ void	buf_pool_clear(struct buf_pool *);
 void	buf_init(struct buf *, struct buf_pool *, size_t limit);
 /* Give the memory back, leave the buffer empty and usable. */
 void	buf_clear(struct buf *);
+/* The same for credentials: all that the chunk ever held is wiped first. */
+void	buf_wipe(struct buf *);
 
 /* Octets that may still be appended: limit less used. */
 size_t	buf_room(const struct buf *);

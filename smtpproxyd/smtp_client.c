@@ -43,24 +43,46 @@ smtp_client_drop(struct smtp_engine *e, struct smtp_input *i)
  * something else than it means.
  */
 static void
-client_improper(struct smtp_engine *e, int is_forwarded)
+client_improper(struct smtp_engine *e)
 {
 	char	line[SMTP_SAY_MAX];
 
 	smtp_set_reason(e, "improper command pipelining", NULL, 0);
-	if (is_forwarded)
-		smtp_queue_last(e)->flags |= QUEUE_VOID;
 	smtp_stop_reading(e);
 	smtp_format(e, line, "421", "4.7.0", "closing connection");
 	smtp_queue_say(e, "503 5.5.0 improper command pipelining", 0);
 	smtp_queue_say(e, line, QUEUE_CLOSE);
 }
 
+/*
+ * A question is open and what comes is held; but behind DATA nothing may come
+ * before the reply, whatever it will be.
+ */
+void
+smtp_client_asked(struct smtp_engine *e, struct smtp_input *i)
+{
+	struct smtp_cmd	c;
+
+	if (e->stage != SMTP_STAGE_DATA)
+		return;
+	smtp_cmd_parse(&c, buf_head(&e->held), e->held.used);
+	if (c.verb != VERB_DATA)
+		return;
+	i->taken = i->len;
+	client_improper(e);
+}
+
 void
 smtp_client_strict(struct smtp_engine *e, struct smtp_input *i)
 {
+	struct smtp_queue_entry	*q = smtp_queue_last(e);
+
 	i->taken = i->len;
-	client_improper(e, 1);
+	/* It was forwarded, or is one whose refusal by us waits its turn. */
+	if (q != NULL && (q->verb == VERB_DATA || q->verb == VERB_AUTH ||
+	    q->verb == VERB_AUTH_LINE))
+		q->flags |= QUEUE_VOID;
+	client_improper(e);
 }
 
 /*
@@ -110,6 +132,26 @@ line_fault_reply(enum smtp_line_result r)
 	}
 }
 
+/* A line is dropped up to its end, but not for ever. */
+static int
+line_is_endless(struct smtp_engine *e, enum smtp_line_result r, size_t taken)
+{
+	char	text[SMTP_SAY_MAX];
+
+	e->nskipped += taken;
+	if (e->nskipped <= SMTP_DROP_MAX) {
+		if (r != SMTP_LINE_MORE)
+			e->nskipped = 0;
+		return 0;
+	}
+	smtp_set_reason(e, "endless line", NULL, 0);
+	smtp_stop_reading(e);
+	smtp_queue_say(e, line_fault_reply(SMTP_LINE_LONG), 0);
+	smtp_format(e, text, "421", "4.7.0", "closing connection");
+	smtp_queue_say(e, text, QUEUE_CLOSE);
+	return 1;
+}
+
 void
 smtp_client_command(struct smtp_engine *e, struct smtp_input *i)
 {
@@ -120,6 +162,8 @@ smtp_client_command(struct smtp_engine *e, struct smtp_input *i)
 	r = smtp_line_feed(&e->line[SMTP_CLIENT], i->in, i->len, &i->taken,
 	    &line, &len);
 	e->has_behind = i->taken < i->len;
+	if (line_is_endless(e, r, i->taken))
+		return;
 	switch (r) {
 	case SMTP_LINE_MORE:
 		return;
@@ -127,7 +171,7 @@ smtp_client_command(struct smtp_engine *e, struct smtp_input *i)
 		smtp_command_take(e, line, len);
 		return;
 	case SMTP_LINE_NOMEM:
-		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+		smtp_over_nomem(e);
 		return;
 	default:
 		smtp_queue_say(e, line_fault_reply(r), 0);
@@ -145,7 +189,7 @@ smtp_client_auth(struct smtp_engine *e, struct smtp_input *i)
 
 	r = smtp_line_feed(&e->line[SMTP_CLIENT], i->in, i->len, &i->taken,
 	    &line, &len);
-	if (r == SMTP_LINE_MORE)
+	if (r == SMTP_LINE_MORE && e->line[SMTP_CLIENT].fault == 0)
 		return;
 	if (r != SMTP_LINE_OK) {
 		/* No invented cancel: the exchange ends with the session. */
@@ -153,16 +197,14 @@ smtp_client_auth(struct smtp_engine *e, struct smtp_input *i)
 		    "bad line in AUTH exchange");
 		return;
 	}
-	if (i->taken < i->len) {
-		client_improper(e, 0);
-		return;
-	}
-	if (buf_add(&e->out[SMTP_DEST], line, len) == -1 ||
-	    buf_add(&e->out[SMTP_DEST], "\r\n", 2) == -1) {
-		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
-		return;
-	}
 	e->events |= EVENT_WIPE;
+	if (i->taken < i->len) {
+		i->taken = i->len;
+		client_improper(e);
+		return;
+	}
+	if (smtp_give(e, line, len) == -1 || smtp_give(e, "\r\n", 2) == -1)
+		return;
 	smtp_queue_push(e, VERB_AUTH_LINE, ORIGIN_CLIENT, 0, -1);
 	e->state = SMTP_WAIT_STRICT;
 }
@@ -202,7 +244,9 @@ auth_refusal(struct smtp_engine *e, const struct smtp_cmd *c)
 
 	if (!(e->ehlo.passed & EHLO_AUTH))
 		return "503 5.5.1 AUTH not offered";
-	if (len > 0 && (end = memchr(c->arg, ' ', len)) != NULL)
+	if (len == 0)
+		return "501 5.5.4 syntax: AUTH mechanism";
+	if ((end = memchr(c->arg, ' ', len)) != NULL)
 		len = (size_t)(end - c->arg);
 	if (!smtp_ehlo_has_mech(&e->set->ehlo, c->arg, len))
 		return "504 5.5.4 mechanism not supported";
@@ -282,10 +326,10 @@ command_keep(struct smtp_engine *e, const uint8_t *line, size_t len)
 {
 	if (line == buf_head(&e->held))
 		return 0;
-	buf_clear(&e->held);
-	if (len > 0 && buf_add(&e->held, line, len) == 0)
+	smtp_clear_held(e);
+	if (buf_add(&e->held, line, len) == 0)
 		return 0;
-	smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+	smtp_over_nomem(e);
 	return -1;
 }
 
@@ -322,6 +366,29 @@ command_parse(const struct smtp_engine *e, struct smtp_cmd *c,
 		c->verb = VERB_PASS;
 }
 
+/* Nothing may follow it before its reply (DECISIONS, pipelining). */
+static int
+command_is_strict(enum smtp_verb verb)
+{
+	return verb == VERB_DATA || verb == VERB_AUTH ||
+	    verb == VERB_STARTTLS;
+}
+
+/* Refused by us; what stands behind it is held to the same rules. */
+static void
+command_say_refusal(struct smtp_engine *e, enum smtp_verb verb,
+    const char *refusal)
+{
+	smtp_clear_held(e);
+	smtp_queue_say(e, refusal, 0);
+	if (!command_is_strict(verb) || e->is_done || e->state == SMTP_OVER)
+		return;
+	if (e->has_behind)
+		client_improper(e);
+	else if (e->queue_used > 0)
+		e->state = SMTP_WAIT_STRICT;
+}
+
 void
 smtp_command_take(struct smtp_engine *e, const uint8_t *line, size_t len)
 {
@@ -330,19 +397,19 @@ smtp_command_take(struct smtp_engine *e, const uint8_t *line, size_t len)
 	int		 stage;
 
 	command_parse(e, &c, line, len);
-	if (c.verb == VERB_AUTH)
+	/* Also what only looks like AUTH: the client may have mistyped it. */
+	if (smtp_cmd_log_len(line, len) < len || c.verb == VERB_AUTH)
 		e->events |= EVENT_WIPE;
 	if (c.verb == VERB_BDAT) {
-		smtp_bdat_take(e, &c, line, len);
+		smtp_bdat_take(e, &c, len);
 		return;
 	}
 	if ((refusal = command_refusal(e, &c, len)) != NULL) {
-		buf_clear(&e->held);
-		smtp_queue_say(e, refusal, 0);
+		command_say_refusal(e, c.verb, refusal);
 		return;
 	}
-	if (e->has_behind && (c.verb == VERB_DATA || c.verb == VERB_AUTH)) {
-		client_improper(e, 0);
+	if (e->has_behind && command_is_strict(c.verb)) {
+		client_improper(e);
 		return;
 	}
 	if (command_keep(e, line, len) == -1)
@@ -390,14 +457,19 @@ mail_forwarded(struct smtp_engine *e, const struct smtp_cmd *c)
 	struct smtp_txn		*t;
 	int			 txn;
 
-	if (e->txn_now != -1)
-		return -1;		/* nested: the destination's word */
+	/*
+	 * Within a transaction it is the destination's to judge.  Nothing is
+	 * due then (command_must_hold), so that there is room for a second
+	 * record; what comes of the first is seen with the reply.
+	 */
 	if ((txn = smtp_txn_new(e)) == -1 ||
 	    smtp_path_parse(&p, PATH_FROM, c->arg, c->arglen) == -1 ||
 	    smtp_mail_facts(&f, &p) == -1)
 		return -1;
 	t = &e->txn[txn];
 	t->from = text_copy(p.addr, p.addrlen);
+	if (e->txn_now == -1)
+		e->is_chunked = 0;
 	t->is_utf8 = f.is_smtputf8 != 0;
 	t->is_binary = f.body == BODY_BINARYMIME &&
 	    (e->ehlo.passed & EHLO_BINARYMIME) != 0;
@@ -414,8 +486,10 @@ command_forwarded(struct smtp_engine *e, const struct smtp_cmd *c)
 	case VERB_EHLO:
 		free(e->helo);
 		e->helo = text_copy(c->arg, c->arglen);
+		e->is_chunked = 0;
 		return txn_closing(e);
 	case VERB_RSET:
+		e->is_chunked = 0;
 		return txn_closing(e);
 	case VERB_MAIL:
 		return mail_forwarded(e, c);
@@ -439,27 +513,29 @@ smtp_command_go(struct smtp_engine *e)
 	struct smtp_cmd	 c;
 	const uint8_t	*line = buf_head(&e->held);
 	size_t		 len = e->held.used;
-	int		 txn;
+	int		 txn, is_doubtful;
 
 	command_parse(e, &c, line, len);
 	if (c.verb == VERB_BDAT) {
 		smtp_bdat_forward(e);
 		return;
 	}
-	if (buf_add(&e->out[SMTP_DEST], line, len) == -1 ||
-	    buf_add(&e->out[SMTP_DEST], "\r\n", 2) == -1) {
-		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+	/* It may be refused, and then the transaction is another one than
+	 * what follows was meant for. */
+	is_doubtful = (c.verb == VERB_MAIL && e->txn_now != -1) ||
+	    (c.verb == VERB_RSET && c.arglen > 0);
+	if (smtp_give(e, line, len) == -1 || smtp_give(e, "\r\n", 2) == -1)
 		return;
-	}
 	txn = command_forwarded(e, &c);
 	smtp_queue_push(e, c.verb, ORIGIN_CLIENT, 0, txn);
-	if (c.verb == VERB_DATA || c.verb == VERB_AUTH)
+	if (command_is_strict(c.verb))
 		e->state = SMTP_WAIT_STRICT;
-	else if (smtp_verb_ends_group(c.verb) || !e->has_pipelining)
+	else if (smtp_verb_ends_group(c.verb) || !e->has_pipelining ||
+	    is_doubtful)
 		e->state = SMTP_WAIT;
 	else
 		e->state = SMTP_COMMAND;
-	buf_clear(&e->held);
+	smtp_clear_held(e);
 }
 
 void
@@ -469,10 +545,9 @@ smtp_command_refuse(struct smtp_engine *e, const char *reply)
 
 	command_parse(e, &c, buf_head(&e->held), e->held.used);
 	e->state = SMTP_COMMAND;
-	if (c.verb == VERB_BDAT) {
+	e->has_behind = 0;		/* else it would not have been asked */
+	if (c.verb == VERB_BDAT)
 		smtp_bdat_refuse(e, reply);
-		return;
-	}
-	buf_clear(&e->held);
-	smtp_queue_say(e, reply, 0);
+	else
+		command_say_refusal(e, c.verb, reply);
 }

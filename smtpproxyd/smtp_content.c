@@ -9,32 +9,28 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Octets to the destination that do not stand in the input. */
-static void
-content_add(struct smtp_engine *e, const void *octets, size_t len)
-{
-	if (len > 0 && buf_add(&e->out[SMTP_DEST], octets, len) == -1)
-		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
-}
-
 static void
 content_pass(struct smtp_engine *e, const uint8_t *in,
     const struct smtp_data_span *s)
 {
-	content_add(e, s->front, s->nfront);
-	if (e->is_done || s->pass == 0)
+	if (smtp_give(e, s->front, s->nfront) == -1 || s->pass == 0)
 		return;
 	e->pass[SMTP_DEST] = in;
 	e->passlen[SMTP_DEST] = s->pass;
+	e->given += (uint32_t)s->pass;
+}
+
+int
+smtp_content_is_open(const struct smtp_engine *e)
+{
+	return e->state == SMTP_CONTENT || e->state == SMTP_CHUNK ||
+	    (e->state == SMTP_ASKED && e->stage == SMTP_STAGE_MESSAGE);
 }
 
 int
 smtp_content_is_owed(const struct smtp_engine *e)
 {
-	if (e->queue_used != 1)
-		return 0;
-	return e->state == SMTP_CONTENT || e->state == SMTP_CHUNK ||
-	    (e->has_question && e->stage == SMTP_STAGE_MESSAGE);
+	return e->queue_used == 1 && smtp_content_is_open(e);
 }
 
 /* 354 has come. */
@@ -85,6 +81,15 @@ content_ask(struct smtp_engine *e)
 	smtp_ask(e, SMTP_STAGE_MESSAGE);
 }
 
+/* All octets of it are on their way; its reply is due. */
+static void
+content_complete(struct smtp_engine *e)
+{
+	smtp_queue_last(e)->end = e->given;
+	e->turn_ms = e->now_ms;
+	e->state = e->has_pipelining ? SMTP_COMMAND : SMTP_WAIT;
+}
+
 void
 smtp_content_feed(struct smtp_engine *e, struct smtp_input *i)
 {
@@ -128,7 +133,7 @@ smtp_content_feed_chunk(struct smtp_engine *e, struct smtp_input *i)
 		e->has_final_octet = 1;
 		content_ask(e);
 	} else
-		e->state = e->has_pipelining ? SMTP_COMMAND : SMTP_WAIT;
+		content_complete(e);
 }
 
 /*
@@ -139,22 +144,26 @@ smtp_content_feed_chunk(struct smtp_engine *e, struct smtp_input *i)
 void
 smtp_content_finish(struct smtp_engine *e)
 {
+	size_t	n = e->has_final_octet ? 1 : 3;
+
+	if (e->passlen[SMTP_DEST] > 0) {
+		e->passlen[SMTP_DEST] += n;
+		e->given += (uint32_t)n;
+	} else if (e->held.used > 0)		/* BDAT 0 LAST */
+		(void)smtp_give(e, buf_head(&e->held), e->held.used);
+	else if (e->has_final_octet)
+		(void)smtp_give(e, &e->final_octet, 1);
+	else
+		(void)smtp_give(e, ".\r\n", 3);
+	if (e->is_done)
+		return;
 	if (e->txn_now != -1)
 		e->txn[e->txn_now].state = TXN_CLOSING;
 	e->txn_now = -1;
-	if (e->passlen[SMTP_DEST] > 0)
-		e->passlen[SMTP_DEST] += e->has_final_octet ? 1 : 3;
-	else if (e->held.used > 0)		/* BDAT 0 LAST */
-		content_add(e, buf_head(&e->held), e->held.used);
-	else if (e->has_final_octet)
-		content_add(e, &e->final_octet, 1);
-	else
-		content_add(e, ".\r\n", 3);
-	buf_clear(&e->held);
+	e->is_chunked = 0;
 	e->has_final_octet = 0;
-	e->turn_ms = e->now_ms;
-	if (!e->is_done)
-		e->state = e->has_pipelining ? SMTP_COMMAND : SMTP_WAIT;
+	buf_clear(&e->held);
+	content_complete(e);
 }
 
 /* Refuse a chunk by ourselves: its octets are still to come (RFC 3030 2). */
@@ -168,10 +177,10 @@ smtp_bdat_refuse(struct smtp_engine *e, const char *reply)
 		return;
 	}
 	if (buf_add(&e->held, reply, strlen(reply) + 1) == -1) {
-		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+		smtp_over_nomem(e);
 		return;
 	}
-	smtp_data_start_chunk(&e->data, e->bdat.size, 1, e->bdat.is_last, 1);
+	e->data.left = e->bdat.size;
 	e->state = SMTP_SKIP_CHUNK;
 }
 
@@ -185,7 +194,7 @@ bdat_refusal(struct smtp_engine *e)
 		return "502 5.5.1 BDAT not offered";
 	if (t != NULL && t->is_dead)
 		return "503 5.5.1 a chunk was refused before";
-	if (t != NULL && t->has_bdat)
+	if (e->is_chunked)
 		size = e->data.size;
 	if (e->set->max_message_size != 0 &&
 	    (size > e->set->max_message_size ||
@@ -198,14 +207,12 @@ bdat_refusal(struct smtp_engine *e)
 }
 
 void
-smtp_bdat_take(struct smtp_engine *e, const struct smtp_cmd *c,
-    const uint8_t *line, size_t len)
+smtp_bdat_take(struct smtp_engine *e, const struct smtp_cmd *c, size_t len)
 {
 	char		 text[SMTP_SAY_MAX];
 	const char	*refusal;
 	struct smtp_txn	*t = smtp_txn_at(e, e->txn_now);
 
-	(void)line;
 	if (len + 2 > smtp_verb_line_max(VERB_BDAT) ||
 	    smtp_bdat_parse(&e->bdat, c->arg, c->arglen) == -1) {
 		/* Nobody can know how many octets follow. */
@@ -225,7 +232,7 @@ smtp_bdat_take(struct smtp_engine *e, const struct smtp_cmd *c,
 	    (unsigned long long)e->bdat.size, e->bdat.is_last ? " LAST" : "");
 	buf_clear(&e->held);
 	if (buf_add_str(&e->held, text) == -1) {
-		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+		smtp_over_nomem(e);
 		return;
 	}
 	if (t == NULL || !t->has_bdat)
@@ -238,17 +245,17 @@ void
 smtp_bdat_forward(struct smtp_engine *e)
 {
 	struct smtp_txn	*t = smtp_txn_at(e, e->txn_now);
-	int		 is_first = t == NULL || !t->has_bdat;
 
 	if (t != NULL)
 		t->has_bdat = 1;
-	smtp_data_start_chunk(&e->data, e->bdat.size, is_first,
+	smtp_data_start_chunk(&e->data, e->bdat.size, !e->is_chunked,
 	    e->bdat.is_last, t != NULL && t->is_binary);
+	e->is_chunked = 1;
 	if (e->bdat.is_last && e->bdat.size == 0) {
 		if (e->data.has_cr && !e->data.is_binary) {
-			smtp_bdat_refuse(e, "554 5.6.0 bare CR in message");
 			if (t != NULL)
 				t->is_dead = 1;
+			smtp_bdat_refuse(e, "554 5.6.0 bare CR in message");
 			return;
 		}
 		smtp_queue_push(e, VERB_BDAT, ORIGIN_CLIENT, QUEUE_LAST,
@@ -256,23 +263,23 @@ smtp_bdat_forward(struct smtp_engine *e)
 		content_ask(e);
 		return;
 	}
-	content_add(e, buf_head(&e->held), e->held.used);
-	buf_clear(&e->held);
-	if (e->is_done)
+	if (smtp_give(e, buf_head(&e->held), e->held.used) == -1)
 		return;
+	buf_clear(&e->held);
 	smtp_queue_push(e, VERB_BDAT, ORIGIN_CLIENT,
 	    e->bdat.is_last ? QUEUE_LAST : 0, e->txn_now);
 	e->progress_ms[SMTP_CLIENT] = e->now_ms;
 	e->state = SMTP_CHUNK;
 	if (e->bdat.size == 0)
-		e->state = e->has_pipelining ? SMTP_COMMAND : SMTP_WAIT;
+		content_complete(e);
 }
 
 static void
 refuse_txn(struct smtp_engine *e, const void *reply, size_t len,
     const char *reason)
 {
-	int	txn = e->txn_now;
+	const struct smtp_queue_entry	*q = smtp_queue_last(e);
+	int				 txn = q == NULL ? -1 : q->txn;
 
 	if (txn == -1)
 		return;
@@ -291,9 +298,7 @@ refuse_later(struct smtp_engine *e, const char *reply)
 {
 	char	line[SMTP_SAY_MAX];
 
-	smtp_queue_last(e)->flags |= QUEUE_VOID;
 	smtp_stop_reading(e);
-	e->has_question = 0;
 	smtp_queue_say(e, reply, 0);
 	smtp_format(e, line, "421", "4.3.0", "closing connection");
 	smtp_queue_say(e, line, QUEUE_CLOSE);
@@ -304,7 +309,7 @@ smtp_content_refuse(struct smtp_engine *e, const void *reply, size_t len,
     const char *reason)
 {
 	int	is_chunk = e->state == SMTP_CHUNK;
-	int	is_complete = e->state == SMTP_ASKED;
+	int	is_complete = !is_chunk && e->state != SMTP_CONTENT;
 
 	smtp_set_reason(e, reason, NULL, 0);
 	refuse_txn(e, reply, len, reason);
@@ -323,6 +328,7 @@ smtp_content_refuse(struct smtp_engine *e, const void *reply, size_t len,
 	smtp_close_dest(e);
 	buf_clear(&e->held);
 	e->has_question = 0;
+	e->has_final_octet = 0;
 	e->nskipped = 0;
 	e->state = is_chunk ? SMTP_SKIP_CHUNK : SMTP_SKIP_CONTENT;
 	if (is_complete)

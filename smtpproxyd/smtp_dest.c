@@ -47,6 +47,9 @@ smtp_dest_feed(struct smtp_engine *e, struct smtp_input *i)
 	switch (smtp_line_feed(&e->line[SMTP_DEST], i->in, i->len, &i->taken,
 	    &line, &len)) {
 	case SMTP_LINE_MORE:
+		/* A fault will not heal; its line need not ever end. */
+		if (e->line[SMTP_DEST].fault != 0)
+			smtp_dest_bad(e, "bad line");
 		return;
 	case SMTP_LINE_OK:
 		break;
@@ -54,7 +57,7 @@ smtp_dest_feed(struct smtp_engine *e, struct smtp_input *i)
 		smtp_dest_bad(e, "line too long");
 		return;
 	case SMTP_LINE_NOMEM:
-		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+		smtp_over_nomem(e);
 		return;
 	default:
 		smtp_dest_bad(e, "bare CR or NUL");
@@ -69,7 +72,7 @@ smtp_dest_feed(struct smtp_engine *e, struct smtp_input *i)
 		i->has_reply = 1;
 		return;
 	case SMTP_REPLY_NOMEM:
-		smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+		smtp_over_nomem(e);
 		return;
 	case SMTP_REPLY_BAD:
 		smtp_dest_bad(e, e->reply.fault);
@@ -113,22 +116,31 @@ smtp_dest_greeting(struct smtp_engine *e, struct smtp_input *i)
 	e->state = SMTP_COMMAND;
 }
 
+/* What was to end the transaction was refused: it stands. */
+static void
+txn_stands(struct smtp_engine *e, int txn)
+{
+	struct smtp_txn	*t = smtp_txn_at(e, txn);
+
+	if (t == NULL)
+		return;
+	t->state = TXN_OPEN;
+	e->txn_now = (int8_t)txn;
+	e->is_chunked = t->has_bdat;
+}
+
 static void
 reply_to_ehlo(struct smtp_engine *e, const struct smtp_queue_entry *q)
 {
 	if (e->reply.code >= 300) {
-		if (e->txn_now == -1 && q->txn != -1) {
-			/* It changed nothing, the transaction stands. */
-			e->txn[q->txn].state = TXN_OPEN;
-			e->txn_now = q->txn;
-		}
+		txn_stands(e, q->txn);
 		reply_tell(e);
 		return;
 	}
 	smtp_txn_end(e, q->txn, "abandoned");
 	memset(&e->ehlo, 0, sizeof(e->ehlo));
 	e->has_pipelining = 0;
-	if (q->verb == VERB_HELO) {
+	if (q->verb == VERB_HELO || e->is_client_lost) {
 		reply_tell(e);
 		return;
 	}
@@ -140,20 +152,45 @@ reply_to_ehlo(struct smtp_engine *e, const struct smtp_queue_entry *q)
 	e->has_pipelining = (e->ehlo.offered & EHLO_PIPELINING) != 0;
 }
 
+/*
+ * The transaction within which this one was begun, or -1: only then are two
+ * open, else the older one is closing.
+ */
+static int
+txn_other_open(const struct smtp_engine *e, int txn)
+{
+	int	i;
+
+	if (e->txn[txn].state != TXN_OPEN)
+		return -1;
+	for (i = 0; i < SMTP_TXNS; i++)
+		if (i != txn && e->txn[i].state == TXN_OPEN)
+			return i;
+	return -1;
+}
+
 static void
 reply_to_mail(struct smtp_engine *e, const struct smtp_queue_entry *q)
 {
 	struct smtp_txn	*t = smtp_txn_at(e, q->txn);
+	int		 other;
 
 	reply_tell(e);
 	if (t == NULL)
 		return;
+	other = txn_other_open(e, q->txn);
 	if (e->reply.code < 300) {
 		t->is_accepted = 1;
+		if (other == -1)
+			return;
+		smtp_txn_end(e, other, "abandoned");
+		e->is_chunked = 0;
 		return;
 	}
 	smtp_txn_reply(e, q->txn, e->reply.text, e->reply.used);
 	smtp_txn_end(e, q->txn, "refused");
+	if (other != -1)
+		e->txn_now = (int8_t)other;
 }
 
 static void
@@ -225,7 +262,14 @@ static void
 reply_to_rset(struct smtp_engine *e, const struct smtp_queue_entry *q)
 {
 	reply_tell(e);
-	smtp_txn_end(e, q->txn, "reset");
+	if (e->reply.code < 300)
+		smtp_txn_end(e, q->txn, "reset");
+	else if (e->txn_now == -1)
+		txn_stands(e, q->txn);
+	else
+		/* Whose is what was sent behind it?  Nobody can know. */
+		smtp_over_421(e, "4.3.0", "protocol error of destination",
+		    "RSET refused");
 }
 
 /* The reply's own effect; the entry is out of the queue already. */
@@ -297,6 +341,40 @@ reply_count(struct smtp_engine *e)
 	smtp_queue_say(e, line, QUEUE_CLOSE);
 }
 
+static void
+reply_unasked(struct smtp_engine *e)
+{
+	smtp_set_reason(e, "unasked reply", e->reply.text, e->reply.used);
+	smtp_over_421(e, "4.3.0", "protocol error of destination",
+	    "unasked reply");
+}
+
+/*
+ * A reply to what the destination can't have read, since not all of it was
+ * sent yet.  To a message it may be a refusal, as inside of one; else nobody
+ * asked for it.
+ */
+static void
+reply_too_early(struct smtp_engine *e, const struct smtp_queue_entry *q)
+{
+	if (q->verb != VERB_DOT && q->verb != VERB_BDAT)
+		reply_unasked(e);
+	else if (e->reply.code < 400)
+		smtp_dest_bad(e, "reply before the end of content");
+	else if (e->queue_used == 1) {
+		smtp_set_reason(e, "refused inside a message", e->reply.text,
+		    e->reply.used);
+		smtp_content_refuse(e, e->reply.text, e->reply.used,
+		    "refused");
+	} else {
+		smtp_txn_reply(e, q->txn, e->reply.text, e->reply.used);
+		reply_tell(e);
+		smtp_queue_pop(e);
+		smtp_over_421(e, "4.3.0", "closing connection", "refused");
+	}
+	smtp_reply_clear(&e->reply);
+}
+
 void
 smtp_dest_reply(struct smtp_engine *e, struct smtp_input *i)
 {
@@ -312,10 +390,11 @@ smtp_dest_reply(struct smtp_engine *e, struct smtp_input *i)
 		return;
 	}
 	if (first == NULL) {
-		smtp_set_reason(e, "unasked reply", e->reply.text,
-		    e->reply.used);
-		smtp_over_421(e, "4.3.0", "protocol error of destination",
-		    "unasked reply");
+		reply_unasked(e);
+		return;
+	}
+	if (smtp_queue_is_unsent(e, first)) {
+		reply_too_early(e, first);
 		return;
 	}
 	if (!smtp_verb_may_reply((enum smtp_verb)first->verb,

@@ -10,37 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What can happen. */
-enum smtp_event {
-	ON_OCTETS = 0,		/* from the client */
-	ON_CLIENT_END,		/* FIN */
-	ON_REPLY,		/* complete and well-formed */
-	ON_DEST_END,		/* FIN, reset or given up */
-	SMTP_EVENTS
-};
-
-static smtp_step_fn	engine_end_now, engine_end_later, engine_end_content,
-			engine_end_skip;
+static smtp_step_fn	engine_end_now, engine_end_later, engine_end_auth,
+			engine_end_content, engine_end_skip;
 
 /*
  * The machine.  Every pair has an outcome.  Timeouts and questions have their
  * own tables of waits (smtp_wait.c), since they depend on more than the
  * client's state.
  */
-static smtp_step_fn *const machine[SMTP_STATES][SMTP_EVENTS] = {
+smtp_step_fn *const smtp_machine[SMTP_STATES][SMTP_EVENTS] = {
 	[SMTP_GREETING] = { smtp_client_early, engine_end_now,
 	    smtp_dest_greeting, smtp_dest_next },
 	[SMTP_COMMAND] = { smtp_client_command, engine_end_later,
 	    smtp_dest_reply, smtp_dest_gone },
 	[SMTP_HELD] = { smtp_client_hold, engine_end_later,
 	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_ASKED] = { smtp_client_hold, engine_end_later,
+	[SMTP_ASKED] = { smtp_client_asked, engine_end_later,
 	    smtp_dest_reply, smtp_dest_gone },
 	[SMTP_WAIT] = { smtp_client_hold, engine_end_later,
 	    smtp_dest_reply, smtp_dest_gone },
 	[SMTP_WAIT_STRICT] = { smtp_client_strict, engine_end_later,
 	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_AUTH] = { smtp_client_auth, engine_end_content,
+	[SMTP_AUTH] = { smtp_client_auth, engine_end_auth,
 	    smtp_dest_reply, smtp_dest_gone },
 	[SMTP_CONTENT] = { smtp_content_feed, engine_end_content,
 	    smtp_dest_early, smtp_dest_gone_content },
@@ -60,7 +51,7 @@ static void
 engine_step(struct smtp_engine *e, enum smtp_event event,
     struct smtp_input *i)
 {
-	machine[e->state][event](e, i);
+	smtp_machine[e->state][event](e, i);
 	smtp_settle(e);
 }
 
@@ -91,13 +82,15 @@ smtp_engine_clear(struct smtp_engine *e)
 {
 	int	i;
 
+	if (e->is_secret)
+		buf_wipe(&e->out[SMTP_DEST]);
 	for (i = 0; i < SMTP_SIDES; i++) {
 		buf_clear(&e->out[i]);
 		smtp_line_clear(&e->line[i]);
 	}
 	for (i = 0; i < SMTP_TXNS; i++)
 		smtp_engine_free_txn(e, &e->txn[i]);
-	buf_clear(&e->held);
+	smtp_clear_held(e);
 	buf_clear(&e->said);
 	smtp_reply_clear(&e->reply);
 	free(e->helo);
@@ -119,6 +112,26 @@ smtp_tell_line(struct smtp_engine *e, const char *text)
 {
 	smtp_tell(e, text, strlen(text));
 	smtp_tell(e, "\r\n", 2);
+}
+
+int
+smtp_give(struct smtp_engine *e, const void *octets, size_t len)
+{
+	if (buf_add(&e->out[SMTP_DEST], octets, len) == -1) {
+		smtp_over_nomem(e);
+		return -1;
+	}
+	e->given += (uint32_t)len;
+	return 0;
+}
+
+void
+smtp_clear_held(struct smtp_engine *e)
+{
+	if (e->is_secret)
+		buf_wipe(&e->held);
+	else
+		buf_clear(&e->held);
 }
 
 void
@@ -157,8 +170,11 @@ smtp_close_dest(struct smtp_engine *e)
 		return;
 	e->dest = DEST_GONE;
 	e->events |= EVENT_CLOSE_DEST;
+	e->is_dest_blocked = 0;
 	e->pass[SMTP_DEST] = NULL;
 	e->passlen[SMTP_DEST] = 0;
+	if (e->is_secret)
+		buf_wipe(&e->out[SMTP_DEST]);
 	buf_clear(&e->out[SMTP_DEST]);
 	smtp_line_clear(&e->line[SMTP_DEST]);
 	smtp_reply_clear(&e->reply);
@@ -177,7 +193,8 @@ smtp_over(struct smtp_engine *e, const char *reason)
 		smtp_txn_end(e, i, e->reason);
 	smtp_queue_clear(e);
 	smtp_line_clear(&e->line[SMTP_CLIENT]);
-	buf_clear(&e->held);
+	smtp_clear_held(e);
+	e->has_question = 0;
 	e->state = SMTP_OVER;
 	e->is_done = 1;
 	e->events |= EVENT_OVER;
@@ -218,11 +235,23 @@ smtp_over_451(struct smtp_engine *e, const char *enhanced, const char *text,
 }
 
 void
+smtp_over_nomem(struct smtp_engine *e)
+{
+	smtp_over_421(e, "4.3.0", "out of memory", "out of memory");
+}
+
+void
 smtp_stop_reading(struct smtp_engine *e)
 {
+	if (smtp_content_is_open(e)) {
+		smtp_queue_last(e)->flags |= QUEUE_VOID;
+		e->pass[SMTP_DEST] = NULL;
+		e->passlen[SMTP_DEST] = 0;
+	}
+	e->has_question = 0;
 	e->state = SMTP_OVER;
 	smtp_line_clear(&e->line[SMTP_CLIENT]);
-	buf_clear(&e->held);
+	smtp_clear_held(e);
 }
 
 /* The client's end with nothing under way that it leaves unfinished. */
@@ -242,18 +271,50 @@ engine_end_later(struct smtp_engine *e, struct smtp_input *i)
 }
 
 static void
-engine_end_content(struct smtp_engine *e, struct smtp_input *i)
+engine_end_auth(struct smtp_engine *e, struct smtp_input *i)
 {
 	(void)i;
-	smtp_over(e, "client closed inside a message");
+	smtp_over(e, "client closed inside AUTH");
+}
+
+/*
+ * No end of content will be made up.  Replies that are due to what came
+ * before, to a whole message perhaps, are still delivered.
+ */
+static void
+engine_end_content(struct smtp_engine *e, struct smtp_input *i)
+{
+	static const char	reason[] = "client closed inside a message";
+
+	(void)i;
+	if (smtp_queue_first(e) == smtp_queue_last(e)) {
+		smtp_over(e, reason);
+		return;
+	}
+	smtp_set_reason(e, reason, NULL, 0);
+	smtp_stop_reading(e);
 }
 
 static void
 engine_end_skip(struct smtp_engine *e, struct smtp_input *i)
 {
 	(void)i;
-	smtp_tell(e, buf_head(&e->said), e->said.used);
-	smtp_over(e, "client closed inside a message");
+	if (e->dest == DEST_GONE) {
+		smtp_tell(e, buf_head(&e->said), e->said.used);
+		smtp_over(e, "client closed inside a message");
+		return;
+	}
+	smtp_set_reason(e, "client closed inside a message", NULL, 0);
+	smtp_stop_reading(e);
+}
+
+/* Is the client between two messages, and nothing of an AUTH under way? */
+static int
+engine_is_between(const struct smtp_engine *e)
+{
+	return e->txn_now == -1 && (e->state == SMTP_COMMAND ||
+	    e->state == SMTP_HELD || e->state == SMTP_WAIT ||
+	    e->state == SMTP_WAIT_STRICT);
 }
 
 void
@@ -266,27 +327,28 @@ smtp_settle(struct smtp_engine *e)
 		smtp_over(e, "client lost");
 		return;
 	}
-	if (e->state == SMTP_WAIT || e->state == SMTP_WAIT_STRICT)
-		e->state = SMTP_COMMAND;
-	if (e->state == SMTP_HELD) {
-		e->state = SMTP_COMMAND;
-		smtp_command_take(e, buf_head(&e->held), e->held.used);
-		return;
-	}
-	if (e->state != SMTP_COMMAND)
-		return;
-	if (e->has_ended[SMTP_CLIENT])
+	if (e->state == SMTP_OVER)
 		smtp_over(e, "client closed");
-	else if (e->is_stopping && e->txn_now == -1)
+	else if (e->is_stopping && engine_is_between(e))
 		smtp_over_421(e, "4.3.2", "service shutting down",
 		    "shutdown");
+	else if (e->state == SMTP_HELD) {
+		e->state = SMTP_COMMAND;
+		smtp_command_take(e, buf_head(&e->held), e->held.used);
+	} else if (e->state == SMTP_WAIT || e->state == SMTP_WAIT_STRICT)
+		e->state = SMTP_COMMAND;
+	if (e->state == SMTP_COMMAND && e->has_ended[SMTP_CLIENT] &&
+	    e->queue_used == 0)
+		smtp_over(e, "client closed");
 }
 
-/* May the client be read on? */
+/* May the client be read on?  At a stop nothing new is begun. */
 static int
 engine_is_ready(const struct smtp_engine *e)
 {
-	return e->passlen[SMTP_DEST] == 0 && !e->has_question &&
+	return e->passlen[SMTP_DEST] == 0 &&
+	    (!e->has_question || e->state == SMTP_ASKED) &&
+	    !(e->is_stopping && engine_is_between(e)) &&
 	    (e->events & (EVENT_OVER | EVENT_CLOSE_DEST)) == 0 &&
 	    e->queue_used < SMTP_QUEUE_MAX - 3 &&
 	    e->out[SMTP_DEST].used < SMTP_OUT_HIGH &&
@@ -317,10 +379,9 @@ engine_feed_dest(struct smtp_engine *e, const uint8_t *in, size_t len)
 	struct smtp_input	i;
 	size_t			taken = 0;
 
-	if (e->dest == DEST_GONE || e->is_done)
-		return len;
 	while (taken < len && e->out[SMTP_CLIENT].used < SMTP_OUT_HIGH &&
-	    smtp_engine_ended(e) == NULL && e->dest != DEST_GONE &&
+	    smtp_engine_ended(e) == NULL &&
+	    (e->dest == DEST_GREETING || e->dest == DEST_READY) &&
 	    !(e->has_question && e->stage == SMTP_STAGE_CONNECT)) {
 		memset(&i, 0, sizeof(i));
 		i.in = in + taken;
@@ -330,7 +391,8 @@ engine_feed_dest(struct smtp_engine *e, const uint8_t *in, size_t len)
 		if (i.has_reply)
 			engine_step(e, ON_REPLY, &i);
 	}
-	return taken;
+	/* What a destination said that is given up counts for nothing. */
+	return e->dest == DEST_GONE || e->dest == DEST_NONE ? len : taken;
 }
 
 size_t
@@ -347,7 +409,7 @@ smtp_engine_feed(struct smtp_engine *e, enum smtp_side side,
 		e->has_ended[side] = 1;
 		if (side == SMTP_CLIENT)
 			engine_step(e, ON_CLIENT_END, &i);
-		else if (e->dest != DEST_GONE)
+		else if (e->dest != DEST_GONE && e->dest != DEST_NONE)
 			engine_step(e, ON_DEST_END, &i);
 		return 0;
 	}
@@ -361,12 +423,28 @@ smtp_engine_feed(struct smtp_engine *e, enum smtp_side side,
 	return taken;
 }
 
+/* Is the end of a message out and its reply due? */
+static int
+engine_is_message_due(struct smtp_engine *e)
+{
+	const struct smtp_queue_entry	*q;
+	size_t				 n;
+
+	for (n = 0; n < e->queue_used; n++) {
+		q = &e->queue[(e->queue_head + n) % SMTP_QUEUE_MAX];
+		if (q->verb != VERB_DOT && (q->flags & QUEUE_LAST) == 0)
+			continue;
+		if (q != smtp_queue_last(e) || !smtp_content_is_open(e))
+			return 1;
+	}
+	return 0;
+}
+
 void
 smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
     const char *reason, int64_t now_ms)
 {
 	struct smtp_input	i;
-	size_t			n;
 
 	e->now_ms = now_ms;
 	if (e->is_done)
@@ -374,7 +452,7 @@ smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
 	if (side == SMTP_DEST) {
 		memset(&i, 0, sizeof(i));
 		i.reason = reason;
-		if (e->dest != DEST_GONE)
+		if (e->dest != DEST_GONE && e->dest != DEST_NONE)
 			engine_step(e, ON_DEST_END, &i);
 		return;
 	}
@@ -382,16 +460,11 @@ smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
 	buf_clear(&e->out[SMTP_CLIENT]);
 	smtp_set_reason(e, reason, NULL, 0);
 	/* A message whose end is out: what became of it is worth a line. */
-	for (n = 0; n < e->queue_used && !smtp_content_is_owed(e); n++) {
-		const struct smtp_queue_entry	*q;
-
-		q = &e->queue[(e->queue_head + n) % SMTP_QUEUE_MAX];
-		if (q->verb == VERB_DOT || (q->flags & QUEUE_LAST)) {
-			smtp_stop_reading(e);
-			return;
-		}
-	}
-	smtp_over(e, reason);
+	if (engine_is_message_due(e)) {
+		smtp_stop_reading(e);
+		smtp_settle(e);
+	} else
+		smtp_over(e, reason);
 }
 
 void
@@ -446,12 +519,13 @@ void
 smtp_engine_sent(struct smtp_engine *e, enum smtp_side side, size_t sent,
     int is_blocked, int64_t now_ms)
 {
-	if (sent > 0)
+	uint8_t	*blocked = side == SMTP_DEST ? &e->is_dest_blocked :
+		    &e->is_client_blocked;
+
+	/* That it takes no more is news too: the wait begins here. */
+	if (sent > 0 || (is_blocked && !*blocked))
 		e->sent_ms[side] = now_ms;
-	if (side == SMTP_DEST)
-		e->is_dest_blocked = (uint8_t)(is_blocked != 0);
-	else
-		e->is_client_blocked = (uint8_t)(is_blocked != 0);
+	*blocked = is_blocked != 0;
 }
 
 unsigned int

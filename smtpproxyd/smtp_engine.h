@@ -117,6 +117,7 @@ struct smtp_queue_entry {
 	uint8_t		flags;
 	int8_t		txn;		/* index, -1: none */
 	uint16_t	len;		/* local: octets of `said` */
+	uint32_t	end;		/* e->given behind its last octet */
 };
 
 /* A mail transaction, from MAIL that was forwarded to its end. */
@@ -198,10 +199,14 @@ struct smtp_engine {
 	uint8_t		 final_octet;		/* of BDAT LAST, held */
 	uint8_t		 has_final_octet;
 	uint8_t		 has_question;		/* it is open */
+	uint8_t		 is_chunked;		/* chunks of a message went out
+						 * and LAST did not */
 	uint8_t		 stage;			/* of the open question */
 	int8_t		 txn_now;		/* client's current, -1: none */
 
 	uint32_t	 question;		/* its number */
+	uint32_t	 given;			/* octets for the destination,
+						 * sent or not, modulo 2^32 */
 	uint32_t	 nerrors;
 	uint32_t	 nmessages;		/* numbers given */
 	uint32_t	 ndelivered;

@@ -14,6 +14,7 @@
 #define SMTP_OUT_HIGH		4096	/* above it the other side waits */
 #define SMTP_SAY_MAX		512	/* a reply of our own */
 #define SMTP_LAST_MS		5000
+#define SMTP_DROP_MAX		(1024 * 1024)	/* of one command line */
 
 /* What goes with an event. */
 struct smtp_input {
@@ -27,6 +28,16 @@ struct smtp_input {
 };
 typedef void smtp_step_fn(struct smtp_engine *, struct smtp_input *);
 
+/* What can happen. */
+enum smtp_event {
+	ON_OCTETS = 0,		/* from the client */
+	ON_CLIENT_END,		/* FIN */
+	ON_REPLY,		/* complete and well-formed */
+	ON_DEST_END,		/* FIN, reset or given up */
+	SMTP_EVENTS
+};
+extern smtp_step_fn *const smtp_machine[SMTP_STATES][SMTP_EVENTS];
+
 /* smtp_queue.c: outstanding commands and local replies. */
 
 /* There is always room: the client is not read when there is little. */
@@ -34,7 +45,11 @@ void	smtp_queue_push(struct smtp_engine *, enum smtp_verb,
 	    enum smtp_origin, unsigned int flags, int txn);
 void	smtp_queue_pop(struct smtp_engine *);
 struct smtp_queue_entry	*smtp_queue_first(struct smtp_engine *);
+/* The last one that was forwarded, or NULL. */
 struct smtp_queue_entry	*smtp_queue_last(struct smtp_engine *);
+/* Not all octets of it have left for the destination yet. */
+int	smtp_queue_is_unsent(const struct smtp_engine *,
+	    const struct smtp_queue_entry *);
 /* Entries that belong to this transaction belong to none any more. */
 void	smtp_queue_forget_txn(struct smtp_engine *, int txn);
 void	smtp_queue_clear(struct smtp_engine *);
@@ -57,6 +72,15 @@ struct smtp_txn	*smtp_txn_at(struct smtp_engine *, int txn);	/* or NULL */
 /* Octets to the client; without memory the session is over. */
 void	smtp_tell(struct smtp_engine *, const void *, size_t);
 void	smtp_tell_line(struct smtp_engine *, const char *);
+/*
+ * Octets to the destination.
+ *   returns   0, or -1: no memory, and the session is over
+ */
+int	smtp_give(struct smtp_engine *, const void *, size_t);
+/* The held line is done with. */
+void	smtp_clear_held(struct smtp_engine *);
+/* It is over for want of memory. */
+void	smtp_over_nomem(struct smtp_engine *);
 /* It is over; the first reason stays. */
 void	smtp_over(struct smtp_engine *, const char *reason);
 void	smtp_set_reason(struct smtp_engine *, const char *reason,
@@ -77,13 +101,17 @@ void	smtp_close_dest(struct smtp_engine *);
 void	smtp_ask(struct smtp_engine *, enum smtp_stage);
 /* What follows once nothing is outstanding. */
 void	smtp_settle(struct smtp_engine *);
-/* Client's octets count no more; our last words wait in the queue. */
+/*
+ * The client's octets count no more; replies that are due still come, and our
+ * last words wait in the queue behind them.  Content that is not complete
+ * never will be: the destination is closed when its turn comes.
+ */
 void	smtp_stop_reading(struct smtp_engine *);
 
 /* smtp_client.c */
 smtp_step_fn	smtp_client_early, smtp_client_command, smtp_client_strict,
 		smtp_client_auth, smtp_client_last, smtp_client_drop,
-		smtp_client_hold;
+		smtp_client_hold, smtp_client_asked;
 /* A complete command line, new or held. */
 void	smtp_command_take(struct smtp_engine *, const uint8_t *, size_t);
 /* The question about the held line was answered with "pass". */
@@ -96,13 +124,15 @@ smtp_step_fn	smtp_content_feed, smtp_content_feed_chunk,
 		smtp_content_skip, smtp_content_skip_chunk;
 void	smtp_content_start(struct smtp_engine *, int txn);
 void	smtp_bdat_take(struct smtp_engine *, const struct smtp_cmd *,
-	    const uint8_t *line, size_t len);
+	    size_t len);
 void	smtp_bdat_forward(struct smtp_engine *);
 /* Our own reply to it, once its octets were read and dropped. */
 void	smtp_bdat_refuse(struct smtp_engine *, const char *reply);
 /* Content is complete and may be finished. */
 void	smtp_content_finish(struct smtp_engine *);
-/* Octets are still owed to the destination by its last command. */
+/* The client has not sent all of a message or chunk, or it may not go yet. */
+int	smtp_content_is_open(const struct smtp_engine *);
+/* And the next reply of the destination would be about it. */
 int	smtp_content_is_owed(const struct smtp_engine *);
 /*
  * A refusal inside a message: the destination is closed, what the client

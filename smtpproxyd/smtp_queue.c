@@ -28,6 +28,7 @@ smtp_queue_push(struct smtp_engine *e, enum smtp_verb verb,
 	q->origin = (uint8_t)origin;
 	q->flags = (uint8_t)flags;
 	q->txn = (int8_t)txn;
+	q->end = e->given;
 }
 
 void
@@ -49,10 +50,26 @@ smtp_queue_first(struct smtp_engine *e)
 struct smtp_queue_entry *
 smtp_queue_last(struct smtp_engine *e)
 {
-	if (e->queue_used == 0)
-		return NULL;
-	return &e->queue[(e->queue_head + e->queue_used - 1) %
-	    SMTP_QUEUE_MAX];
+	struct smtp_queue_entry	*q;
+	size_t			 n;
+
+	for (n = e->queue_used; n > 0; n--) {
+		q = &e->queue[(e->queue_head + n - 1) % SMTP_QUEUE_MAX];
+		if (q->origin != ORIGIN_LOCAL)
+			return q;
+	}
+	return NULL;
+}
+
+int
+smtp_queue_is_unsent(const struct smtp_engine *e,
+    const struct smtp_queue_entry *q)
+{
+	size_t	left = e->out[SMTP_DEST].used + e->passlen[SMTP_DEST];
+
+	/* Octets that left behind its end: less than what is buffered, ever,
+	 * so the difference is right although `given` wraps around. */
+	return (int32_t)(e->given - (uint32_t)left - q->end) < 0;
 }
 
 void
@@ -95,18 +112,20 @@ queue_say_one(struct smtp_engine *e, const char *text, unsigned int flags)
 	}
 	smtp_queue_push(e, VERB_NONE, ORIGIN_LOCAL, flags, -1);
 	if (!e->is_done)
-		smtp_queue_last(e)->len = (uint16_t)(len + 2);
+		e->queue[(e->queue_head + e->queue_used - 1) %
+		    SMTP_QUEUE_MAX].len = (uint16_t)(len + 2);
 }
 
 void
 smtp_queue_say(struct smtp_engine *e, const char *text, unsigned int flags)
 {
 	char	line[SMTP_SAY_MAX];
+	int	is_error = text[0] == '5' && (flags & QUEUE_CLOSE) == 0;
 
 	if (e->is_done)
 		return;
 	queue_say_one(e, text, flags);
-	if (text[0] != '5' || (flags & QUEUE_CLOSE) || e->is_done)
+	if (!is_error || e->is_done)
 		return;
 	e->nerrors++;
 	if (e->set->max_errors == 0 || e->nerrors < e->set->max_errors)

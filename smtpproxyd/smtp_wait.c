@@ -137,8 +137,7 @@ total_deadline(const struct smtp_engine *e, int *is_message)
 	for (i = 0; i < SMTP_TXNS; i++) {
 		const struct smtp_txn	*t = &e->txn[i];
 
-		if ((t->state != TXN_OPEN && t->state != TXN_CLOSING) ||
-		    t->start_ms + limit >= when)
+		if (t->state != TXN_OPEN || t->start_ms + limit >= when)
 			continue;
 		when = t->start_ms + limit;
 		*is_message = 1;
@@ -264,6 +263,8 @@ answer_refuse(struct smtp_engine *e, enum smtp_answer a, const char *reply)
 	if (a != ANSWER_CLOSE || e->is_done)
 		return;
 	smtp_set_reason(e, "policy", NULL, 0);
+	if (e->state == SMTP_SKIP_CHUNK)
+		smtp_queue_say(e, reply, 0);	/* its octets don't matter */
 	smtp_stop_reading(e);
 	smtp_format(e, line, "421", "4.7.0", "closing connection");
 	smtp_queue_say(e, line, QUEUE_CLOSE);

@@ -198,9 +198,11 @@ play_send(struct play *p, enum smtp_side to)
 	buf_drop(&e->out[to], n);
 	max -= n;
 	n = e->passlen[to] < max ? e->passlen[to] : max;
-	play_add(&x->got, e->pass[to], n);
-	e->pass[to] += n;
-	e->passlen[to] -= n;
+	if (n > 0) {
+		play_add(&x->got, e->pass[to], n);
+		e->pass[to] += n;
+		e->passlen[to] -= n;
+	}
 	sent += n;
 	smtp_engine_sent(e, to, sent,
 	    e->out[to].used + e->passlen[to] > 0, p->now_ms);
