@@ -195,8 +195,8 @@ chan_end(struct chan *ch, const char *why)
 	char		 reason[96];
 
 	if (ch->violation[0] != '\0')
-		(void)snprintf(reason, sizeof(reason), "violation: %s",
-		    ch->violation);
+		(void)snprintf(reason, sizeof(reason), "%s%s",
+		    CHAN_VIOLATION, ch->violation);
 	else
 		(void)snprintf(reason, sizeof(reason), "%s", why);
 	chan_close(ch);
@@ -447,11 +447,20 @@ chan_send(struct chan *ch, struct msg_writer *w, const int *fds, size_t nfds,
 int
 chan_send_lossy(struct chan *ch, struct msg_writer *w)
 {
-	if (chan_may_send(ch, w, 0) == 0 && ch->queue_used == 0 &&
-	    chan_sendmsg(ch->fd, w->data, w->used, NULL, 0) == 0)
-		return 0;
 	ch->ndropped++;
-	return -1;
+	if (chan_may_send(ch, w, 0) == -1)
+		return -1;
+	if (ch->queue_used > 0) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	if (chan_sendmsg(ch->fd, w->data, w->used, NULL, 0) == -1) {
+		errno = errno == EAGAIN || chan_is_short(errno) ? ENOBUFS :
+		    EPIPE;
+		return -1;
+	}
+	ch->ndropped--;
+	return 0;
 }
 
 /* --- Receiving --- */
@@ -608,6 +617,12 @@ chan_read(struct chan *ch)
 			log_warnx("message lost: no descriptors left");
 			return 1;
 		}
+		/*
+		 * It ended with something unread; what it said before is
+		 * there still, and the end comes behind it.
+		 */
+		if (errno == ECONNRESET)
+			return 1;
 		chan_end(ch, strerror(errno));
 		return 0;
 	}

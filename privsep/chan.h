@@ -16,6 +16,7 @@
  */
 #define CHAN_QUEUE_MAX	256	/* messages waiting */
 #define CHAN_SOCKBUF	(128 * 1024)
+#define CHAN_VIOLATION	"violation: "	/* the reason of an end begins so */
 #define CHAN_BATCH	32	/* messages a wake-up, then the others */
 
 struct chan;
@@ -110,7 +111,8 @@ int	chan_send(struct chan *, struct msg_writer *, const int *fds,
 
 /*
  * For records that may be lost: never queued, counted in ndropped instead.
- *   returns   0 when it was sent, else -1
+ *   returns   0 when it was sent, else -1: ENOBUFS no room, EPIPE closed,
+ *             EINVAL as above
  */
 int	chan_send_lossy(struct chan *, struct msg_writer *);
 

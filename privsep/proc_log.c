@@ -202,8 +202,7 @@ on_line(void *arg, int priority, const char *line, size_t len)
 	ring_add(priority, line, len);
 	/* A process that ends has no next pass. */
 	if (priority <= LOG_CRIT || lg.loop == NULL ||
-	    (!timer_is_set(&lg.timer) && timer_set(&lg.loop->timers,
-	    &lg.timer, lg.loop->now_ms) == -1))
+	    timer_set(&lg.loop->timers, &lg.timer, lg.loop->now_ms) == -1)
 		proc_log_flush();
 }
 

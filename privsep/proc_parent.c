@@ -218,17 +218,13 @@ proc_parent_on_end(struct chan *ch, const char *reason, void *arg)
 	struct proc_child	*c = arg;
 
 	(void)ch;
-	if (strcmp(reason, "closed") == 0 && c->row->on_death == DEATH_ONCE)
-		return;			/* SIGCHLD follows */
-	if (strcmp(reason, "closed") == 0 && !c->is_killed) {
-		/*
-		 * It is exiting, and its status says more; a child that
-		 * closed its channel and lives on is killed by the tick.
-		 */
-		c->is_ready = 0;
-		return;
-	}
-	proc_child_kill(c, reason);
+	c->is_ready = 0;
+	/*
+	 * Else it is exiting, and its status says more; a child that closed
+	 * its channel and lives on is killed by the tick.
+	 */
+	if (strncmp(reason, CHAN_VIOLATION, strlen(CHAN_VIOLATION)) == 0)
+		proc_child_kill(c, reason);
 }
 
 static void

@@ -1,7 +1,7 @@
 /*
  * Start children and bury them: socketpair, fork, exec of our own image, and
- * what SIGCHLD tells.  Parent only.  Between fork and exec the child calls
- * nothing but system calls.
+ * what SIGCHLD tells.  Parent only.  There are no threads, so that between
+ * fork and exec the child may call what it likes; it closes and resets.
  */
 #include <sys/types.h>
 #include <sys/socket.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../common/log.h"
+#include "../common/port/port.h"
 #include "proc.h"
 #include "proc_private.h"
 
@@ -58,6 +59,7 @@ spawn_exec(int fd, int null_fd, const char *path, char *const argv[])
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	port_closefrom(PROC_FD + 1);
 	(void)execve(path, argv, envp);
 	_exit(EXEC_FAILED);
 }
