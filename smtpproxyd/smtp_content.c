@@ -74,10 +74,8 @@ content_ask(struct smtp_engine *e)
 {
 	struct smtp_txn	*t;
 
-	if ((t = smtp_txn_at(e, e->txn_now)) != NULL) {
-		t->size = e->data.size;
+	if ((t = smtp_txn_at(e, e->txn_now)) != NULL)
 		t->content_ms = e->now_ms;
-	}
 	smtp_ask(e, SMTP_STAGE_MESSAGE);
 }
 
@@ -85,7 +83,12 @@ content_ask(struct smtp_engine *e)
 static void
 content_complete(struct smtp_engine *e)
 {
-	smtp_queue_last(e)->end = e->given;
+	struct smtp_queue_entry	*q = smtp_queue_last(e);
+	struct smtp_txn		*t;
+
+	q->end = e->given;
+	if ((t = smtp_txn_at(e, q->txn)) != NULL)
+		t->size = e->data.size;
 	e->turn_ms = e->now_ms;
 	e->state = e->has_pipelining ? SMTP_COMMAND : SMTP_WAIT;
 }

@@ -187,6 +187,7 @@ reply_to_mail(struct smtp_engine *e, const struct smtp_queue_entry *q)
 		e->is_chunked = 0;
 		return;
 	}
+	t->nrcpt = 0;
 	smtp_txn_reply(e, q->txn, e->reply.text, e->reply.used);
 	smtp_txn_end(e, q->txn, "refused");
 	if (other != -1)
@@ -368,6 +369,7 @@ reply_too_early(struct smtp_engine *e, const struct smtp_queue_entry *q)
 		    "refused");
 	} else {
 		smtp_txn_reply(e, q->txn, e->reply.text, e->reply.used);
+		smtp_txn_end(e, q->txn, "refused");
 		reply_tell(e);
 		smtp_queue_pop(e);
 		smtp_over_421(e, "4.3.0", "closing connection", "refused");

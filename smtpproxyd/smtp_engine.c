@@ -349,7 +349,6 @@ engine_is_ready(const struct smtp_engine *e)
 	return e->passlen[SMTP_DEST] == 0 &&
 	    (!e->has_question || e->state == SMTP_ASKED) &&
 	    !(e->is_stopping && engine_is_between(e)) &&
-	    (e->events & (EVENT_OVER | EVENT_CLOSE_DEST)) == 0 &&
 	    e->queue_used < SMTP_QUEUE_MAX - 3 &&
 	    e->out[SMTP_DEST].used < SMTP_OUT_HIGH &&
 	    e->out[SMTP_CLIENT].used < SMTP_OUT_HIGH;
@@ -360,14 +359,17 @@ engine_feed_client(struct smtp_engine *e, const uint8_t *in, size_t len)
 {
 	struct smtp_input	i;
 	size_t			taken = 0;
+	unsigned int		was;
 
 	while (taken < len && (engine_is_ready(e) || e->is_done)) {
+		was = e->state;
 		memset(&i, 0, sizeof(i));
 		i.in = in + taken;
 		i.len = len - taken;
 		engine_step(e, ON_OCTETS, &i);
 		taken += i.taken;
-		if (i.taken == 0)
+		/* A fault is not taken, but read on from in another state. */
+		if (i.taken == 0 && e->state == was)
 			break;
 	}
 	return taken;
@@ -423,23 +425,6 @@ smtp_engine_feed(struct smtp_engine *e, enum smtp_side side,
 	return taken;
 }
 
-/* Is the end of a message out and its reply due? */
-static int
-engine_is_message_due(struct smtp_engine *e)
-{
-	const struct smtp_queue_entry	*q;
-	size_t				 n;
-
-	for (n = 0; n < e->queue_used; n++) {
-		q = &e->queue[(e->queue_head + n) % SMTP_QUEUE_MAX];
-		if (q->verb != VERB_DOT && (q->flags & QUEUE_LAST) == 0)
-			continue;
-		if (q != smtp_queue_last(e) || !smtp_content_is_open(e))
-			return 1;
-	}
-	return 0;
-}
-
 void
 smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
     const char *reason, int64_t now_ms)
@@ -460,7 +445,7 @@ smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
 	buf_clear(&e->out[SMTP_CLIENT]);
 	smtp_set_reason(e, reason, NULL, 0);
 	/* A message whose end is out: what became of it is worth a line. */
-	if (engine_is_message_due(e)) {
+	if (smtp_queue_has_message(e)) {
 		smtp_stop_reading(e);
 		smtp_settle(e);
 	} else

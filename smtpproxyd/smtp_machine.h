@@ -47,6 +47,8 @@ void	smtp_queue_pop(struct smtp_engine *);
 struct smtp_queue_entry	*smtp_queue_first(struct smtp_engine *);
 /* The last one that was forwarded, or NULL. */
 struct smtp_queue_entry	*smtp_queue_last(struct smtp_engine *);
+/* The end of a message is out (or goes out next) and its reply is due. */
+int	smtp_queue_has_message(const struct smtp_engine *);
 /* Not all octets of it have left for the destination yet. */
 int	smtp_queue_is_unsent(const struct smtp_engine *,
 	    const struct smtp_queue_entry *);

@@ -62,6 +62,22 @@ smtp_queue_last(struct smtp_engine *e)
 }
 
 int
+smtp_queue_has_message(const struct smtp_engine *e)
+{
+	const struct smtp_queue_entry	*q;
+	size_t				 n;
+	int				 is_due = 0, is_last = 0;
+
+	for (n = 0; n < e->queue_used; n++) {
+		q = &e->queue[(e->queue_head + n) % SMTP_QUEUE_MAX];
+		is_due |= is_last;
+		is_last = q->verb == VERB_DOT || (q->flags & QUEUE_LAST) != 0;
+	}
+	/* The last one may be a message that is still coming. */
+	return is_due || (is_last && !smtp_content_is_open(e));
+}
+
+int
 smtp_queue_is_unsent(const struct smtp_engine *e,
     const struct smtp_queue_entry *q)
 {

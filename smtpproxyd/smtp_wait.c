@@ -120,7 +120,11 @@ wait_deadline(const struct smtp_engine *e, const struct wait *w)
 	return limit == 0 ? INT64_MAX : w->since_ms + limit;
 }
 
-/* Total times, of the session and of its open transactions. */
+/*
+ * Total times, of the session and of its open transactions.  They don't count
+ * while the reply to a whole message is due: giving that up could make the
+ * client send it twice, and the wait has its own limit (dot).
+ */
 static int64_t
 total_deadline(const struct smtp_engine *e, int *is_message)
 {
@@ -128,7 +132,7 @@ total_deadline(const struct smtp_engine *e, int *is_message)
 	int	i;
 
 	*is_message = 0;
-	if (e->is_done)
+	if (e->is_done || smtp_queue_has_message(e))
 		return when;
 	if ((limit = e->set->timeout_ms[SMTP_TIMEOUT_SESSION]) != 0)
 		when = e->start_ms + limit;
