@@ -103,15 +103,18 @@ path_take_local(struct path_text *t)
 	}
 }
 
-/* "[192.0.2.1]", "[IPv6:::1]", "[tag:text]": RFC 5321 4.1.3 dcontent. */
+/*
+ * "[192.0.2.1]", "[IPv6:::1]", "[tag:text]": RFC 5321 4.1.3 dcontent, less
+ * what a reader of quotes and brackets would take for those.
+ */
 static int
 path_take_literal(struct path_text *t)
 {
 	size_t	n = 0;
 	uint8_t	c;
 
-	while ((c = path_peek(t)) > ' ' && c < 0x7f && c != '[' && c != ']' &&
-	    c != '\\') {
+	while ((c = path_peek(t)) > ' ' && c < 0x7f &&
+	    strchr("[]\\<>\"", c) == NULL) {
 		path_skip(t, 1);
 		n++;
 	}

@@ -102,6 +102,8 @@ static const struct row {
 	{ PATH_TO, "TO:<a@[192.0.2.1>", NULL, NULL },
 	{ PATH_TO, "TO:<a@[192.0.2.1]x>", NULL, NULL },
 	{ PATH_TO, "TO:<a@[1\\]]>", NULL, NULL },
+	{ PATH_TO, "TO:<a@[b\"c]>", NULL, NULL },
+	{ PATH_TO, "TO:<a@[b>c]>", NULL, NULL },
 	{ PATH_TO, "TO:<\"a@b>", NULL, NULL },
 	{ PATH_TO, "TO:<\"a\\\"@b>", NULL, NULL },
 	{ PATH_TO, "TO:<\"a\x01\"@b>", NULL, NULL },
