@@ -174,31 +174,34 @@ smtp_data_start_chunk(struct smtp_data *d, uint64_t size, int is_first,
 static enum smtp_data_result
 data_judge_chunk(struct smtp_data *d, const uint8_t *in, size_t *len)
 {
-	size_t	n = *len, i = 0;
+	size_t	n = *len, i;
 	int	is_end = d->is_last && n == d->left;
 
-	if (d->has_cr && n > 0 && in[0] == '\n') {
-		d->has_cr = 0;
-		i = 1;
+	if (n == 0)			/* `in` may be NULL */
+		return d->has_cr && is_end ?
+		    SMTP_DATA_BARE_CR : SMTP_DATA_MORE;
+	if (d->has_cr && in[0] != '\n') {
+		*len = 0;
+		return SMTP_DATA_BARE_CR;
 	}
-	if (!d->has_cr) {
-		i += smtp_scan(in + i, n - i, 0, 0);
-		if (i == n)
-			return SMTP_DATA_MORE;
-		*len = i;
-		if (in[i] == '\n')
-			return SMTP_DATA_BARE_LF;
-		if (in[i] == '\0')
-			return SMTP_DATA_NUL;
-		if (i + 1 < n || is_end)
-			return SMTP_DATA_BARE_CR;
+	i = d->has_cr;
+	d->has_cr = 0;
+	i += smtp_scan(in + i, n - i, 0, 0);
+	if (i == n)
+		return SMTP_DATA_MORE;
+	if (in[i] == '\r' && i + 1 == n && !is_end) {
 		d->has_cr = 1;
-		*len = n;
 		return SMTP_DATA_MORE;
 	}
-	/* A CR of an earlier call: what is here is no LF, or nothing. */
-	*len = 0;
-	return n > 0 || is_end ? SMTP_DATA_BARE_CR : SMTP_DATA_MORE;
+	*len = i;
+	switch (in[i]) {
+	case '\r':
+		return SMTP_DATA_BARE_CR;
+	case '\n':
+		return SMTP_DATA_BARE_LF;
+	default:
+		return SMTP_DATA_NUL;
+	}
 }
 
 enum smtp_data_result

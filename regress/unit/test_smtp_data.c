@@ -411,6 +411,19 @@ START_TEST(test_chunk_bounds)
 	ck_assert_uint_eq(span.taken, 2);
 	ck_assert_uint_eq(span.pass, 2);
 
+	/* Nothing is a place that may be NULL (found by fuzz_data). */
+	smtp_data_start_chunk(&d, 0, 0, 0, 0);
+	ck_assert_int_eq(smtp_data_feed_chunk(&d, NULL, 0, &span),
+	    SMTP_DATA_END);
+	ck_assert_int_eq(smtp_data_skip_chunk(&d, 0, &taken), SMTP_DATA_END);
+	smtp_data_start(&d);
+	ck_assert_int_eq(smtp_data_feed(&d, NULL, 0, &span), SMTP_DATA_MORE);
+	ck_assert_int_eq(smtp_data_skip(&d, NULL, 0, &taken),
+	    SMTP_DATA_MORE);
+
+	smtp_data_start_chunk(&d, 2, 1, 0, 0);
+	ck_assert_int_eq(smtp_data_feed_chunk(&d, (const uint8_t *)"ab", 2,
+	    &span), SMTP_DATA_END);
 	smtp_data_start_chunk(&d, INT64_MAX, 0, 1, 0);
 	ck_assert_int_eq(smtp_data_feed_chunk(&d, (const uint8_t *)"abcd", 4,
 	    &span), SMTP_DATA_MORE);
