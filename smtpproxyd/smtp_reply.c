@@ -130,7 +130,7 @@ smtp_reply_text(const struct smtp_reply *r, size_t *len)
 		return NULL;
 	/* Every line has its CRLF, so one is found. */
 	end = memchr(r->text, '\r', r->used);
-	if (end == NULL || end - r->text <= 4)
+	if (end == NULL || end - r->text < 4)
 		return r->text + 3;
 	*len = (size_t)(end - r->text) - 4;
 	return r->text + 4;

@@ -223,6 +223,7 @@ START_TEST(test_text)
 	ck_assert_uint_eq(r.code / 100, (unsigned int)row->line[0] - '0');
 	text = smtp_reply_text(&r, &len);
 	ck_assert_uint_eq(len, strlen(row->want));
+	ck_assert_uint_eq(text[len], '\r');
 	ck_assert_mem_eq(text, row->want, len);
 	smtp_reply_clear(&r);
 	ck_assert_uint_eq(r.code, 0);
