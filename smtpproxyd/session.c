@@ -6,6 +6,7 @@
  */
 #include "session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,6 +96,14 @@ session_new(struct session_set *set, const struct session_new *n)
 	return s;
 }
 
+/* We had no room for another connection: no fault of the destination. */
+static int
+session_is_ours(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	    error == ENOMEM || error == EAGAIN;
+}
+
 /* This destination is the session's now, unless it can't be or should not. */
 void
 session_try(struct session *s, uint32_t choice, int fd, int error)
@@ -102,7 +111,9 @@ session_try(struct session *s, uint32_t choice, int fd, int error)
 	s->choice = choice;
 	if (fd == -1) {
 		s->last_failure = strerror(error);
-		relay_set_failed(s->relay, choice, s->set->loop->now_ms);
+		if (!session_is_ours(error))
+			relay_set_failed(s->relay, choice,
+			    s->set->loop->now_ms);
 		session_next(s);
 		return;
 	}
@@ -186,7 +197,8 @@ session_answer(struct session *s)
 	struct policy_facts	 f;
 	const char		*reply;
 
-	while (smtp_engine_question(&s->engine, &q)) {
+	/* A session that is over answers nothing, nor will it ask again. */
+	while (!s->engine.is_done && smtp_engine_question(&s->engine, &q)) {
 		memset(&f, 0, sizeof(f));
 		f.stage = (enum policy_stage)q.stage;
 		f.size = q.size;
@@ -277,6 +289,9 @@ session_free(struct session *s)
 	}
 	timer_end(&s->set->loop->timers, &s->timer);
 	smtp_engine_clear(&s->engine);
+	/* What ended it may have put it back for another look. */
+	if (s->is_active)
+		TAILQ_REMOVE(&s->set->active, s, active_entry);
 	TAILQ_REMOVE(&s->set->all, s, entry);
 	s->set->used--;
 	free(s);
@@ -377,10 +392,7 @@ session_set_clear(struct session_set *set)
 {
 	struct session	*s;
 
-	while ((s = TAILQ_FIRST(&set->all)) != NULL) {
-		if (s->is_active)
-			TAILQ_REMOVE(&set->active, s, active_entry);
+	while ((s = TAILQ_FIRST(&set->all)) != NULL)
 		session_free(s);
-	}
 	buf_pool_clear(&set->pool);
 }
