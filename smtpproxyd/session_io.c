@@ -268,8 +268,10 @@ io_sent(struct session *s, enum smtp_side side, size_t n)
 		explicit_bzero(e->out[side].data + e->out[side].start,
 		    copied);
 	buf_drop(&e->out[side], copied);
-	e->pass[side] += n - copied;
-	e->passlen[side] -= n - copied;
+	if (n > copied) {		/* else pass may be NULL */
+		e->pass[side] += n - copied;
+		e->passlen[side] -= n - copied;
+	}
 	if (e->passlen[side] == 0 && from->taken > 0) {
 		e->pass[side] = NULL;
 		io_took(s, from, from->taken);

@@ -95,6 +95,8 @@ worker_send_ends(struct worker *w)
 		    chan_send(&w->parent, &m, NULL, 0, 0) == -1)
 			break;
 	}
+	if (i == 0)
+		return;
 	memmove(w->ended, w->ended + i, (w->nended - i) * sizeof(*w->ended));
 	w->nended -= i;
 }
