@@ -67,6 +67,8 @@ static struct {
 	struct loop_fd		 signal_lfd;
 	struct timer		 second;
 	int64_t			 paused_until_ms;
+	int			 is_short;	/* of descriptors: was logged */
+	int			 is_full;	/* all workers: was logged */
 	int			 is_accepting;
 	int			 is_stopping;
 } parent;
@@ -242,8 +244,9 @@ parent_accepted(struct parent_listener *l, struct parent_worker *w, int fd,
 static void
 parent_pause(const char *why)
 {
-	if (parent.paused_until_ms == 0)
+	if (!parent.is_short)
 		log_warnx("accept paused: %s", why);
+	parent.is_short = 1;
 	parent.paused_until_ms = parent.loop.now_ms + ACCEPT_PAUSE_MS;
 }
 
@@ -270,6 +273,9 @@ parent_on_accept(struct loop_fd *lf, short revents, void *arg)
 				parent_pause(strerror(errno));
 			return;
 		}
+		if (parent.is_short)
+			log_info("accept goes on");
+		parent.is_short = 0;
 		parent_accepted(l, w, fd, (struct sockaddr *)&ss);
 	}
 }
@@ -475,11 +481,37 @@ parent_set_signals(void)
 		fatal("signals");
 }
 
+/* Clients wait in the kernel's queue: the admin is told, not each second. */
+static void
+parent_look_for_room(void)
+{
+	const struct parent_worker	*w;
+	uint32_t			 i, nlive = 0, nfull = 0;
+
+	for (i = 0; i < parent.conf->nworkers; i++) {
+		w = &parent.workers[i];
+		if (w->child == NULL)
+			continue;
+		nlive++;
+		if (w->owner.used >= w->max_sessions)
+			nfull++;
+	}
+	if (nlive == 0 || nfull < nlive) {
+		parent.is_full = 0;
+		return;
+	}
+	if (!parent.is_full)
+		log_warnx("accept paused: no descriptors left in the workers, "
+		    "%zu sessions", sessions_used());
+	parent.is_full = 1;
+}
+
 static void
 parent_on_second(struct timer *t, void *arg, int64_t now_ms)
 {
 	(void)arg;
 	sessions_flush_refusals(now_ms, 0);
+	parent_look_for_room();
 	/* Moving a timer that was set before never fails for want of room. */
 	if (timer_set(&parent.loop.timers, t, now_ms + 1000) == -1)
 		log_warn("timer");
