@@ -1611,6 +1611,8 @@ class Proxy:
         self.proc.wait()
         for pid in pids:
             kill_pid(pid)
+        wait_until(lambda: not any(alive(p) for p in pids), 5,
+                   "killed children to end")
         for t in self._threads:
             t.join(5)
         self.proc.stdout.close()
