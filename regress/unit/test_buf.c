@@ -240,6 +240,26 @@ START_TEST(pool_keeps)
 }
 END_TEST
 
+/* Also what was taken out long ago is gone when the chunk comes back. */
+START_TEST(wipe)
+{
+	static const char	secret[] = "c2VjcmV0";
+	const uint8_t		*chunk;
+	size_t			 i;
+
+	buf_wipe(&buf);
+	ck_assert_int_eq(buf_add_str(&buf, secret), 0);
+	ck_assert_int_eq(buf_add_str(&buf, "rest"), 0);
+	buf_drop(&buf, sizeof(secret) - 1);
+	buf_wipe(&buf);
+	ck_assert_uint_eq(buf.used, 0);
+	ck_assert_uint_eq(pool.nsmall, 1);
+	chunk = pool.small;
+	for (i = sizeof(void *); i < BUF_SMALL; i++)
+		ck_assert_uint_eq(chunk[i], 0);
+}
+END_TEST
+
 START_TEST(no_memory)
 {
 	struct buf	b;
@@ -273,6 +293,7 @@ main(void)
 	tcase_add_test(tc, compact);
 	tcase_add_test(tc, stream);
 	tcase_add_test(tc, pool_keeps);
+	tcase_add_test(tc, wipe);
 	tcase_add_test(tc, no_memory);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
