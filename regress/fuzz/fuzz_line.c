@@ -62,7 +62,7 @@ ref_run(const uint8_t *in, size_t len, uint32_t limit, int allow_lf,
 		ref_line(in + at, end - at, limit < 2 ? 0 : limit - 2, log);
 		at = end;
 	}
-	fuzz_log_record(log, at < len, NULL, 0);
+	fuzz_log_record(log, at < len, "", 0);
 }
 
 static void
@@ -99,7 +99,7 @@ run(const uint8_t *in, size_t len, uint32_t limit, int allow_lf,
 	smtp_line_init(&l, limit, allow_lf);
 	while ((n = fuzz_next(&cut)) > 0)
 		feed(&l, cut.piece, n, log);
-	fuzz_log_record(log, smtp_line_is_partial(&l), NULL, 0);
+	fuzz_log_record(log, smtp_line_is_partial(&l), "", 0);
 	smtp_line_clear(&l);
 	HOLDS(!smtp_line_is_partial(&l) && l.part == NULL);
 }

@@ -94,7 +94,7 @@ feed(struct smtp_line *lines, struct smtp_reply *r, const uint8_t *in,
 		if (got == SMTP_LINE_MORE)
 			continue;
 		if (got != SMTP_LINE_OK) {
-			fuzz_log_record(log, -2 - (int)got, NULL, 0);
+			fuzz_log_record(log, -2 - (int)got, "", 0);
 			return 0;
 		}
 		if (!take_line(r, line, n, flags, log))
