@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "no_memory.h"
 #include "split.h"
 
 #define CRLF	"\r\n"
@@ -253,6 +254,34 @@ START_TEST(test_limit)
 }
 END_TEST
 
+/* Without memory nothing is taken and nothing changes; later it goes on. */
+START_TEST(test_no_memory)
+{
+	static const uint8_t	 in[] = "NOOP\r\nRS";
+	struct smtp_line	 l;
+	const uint8_t		*line;
+	size_t			 taken, len;
+
+	smtp_line_init(&l, 512, 0);
+	no_memory = 1;
+	ck_assert_int_eq(smtp_line_feed(&l, in, 8, &taken, &line, &len),
+	    SMTP_LINE_OK);
+	ck_assert_uint_eq(taken, 6);
+	ck_assert_int_eq(smtp_line_feed(&l, in + 6, 2, &taken, &line, &len),
+	    SMTP_LINE_NOMEM);
+	ck_assert_uint_eq(taken, 0);
+	ck_assert(!smtp_line_is_partial(&l));
+	no_memory = 0;
+	ck_assert_int_eq(smtp_line_feed(&l, in + 6, 2, &taken, &line, &len),
+	    SMTP_LINE_MORE);
+	ck_assert_int_eq(smtp_line_feed(&l, in + 4, 2, &taken, &line, &len),
+	    SMTP_LINE_OK);
+	ck_assert_uint_eq(len, 2);
+	ck_assert_mem_eq(line, "RS", 2);
+	smtp_line_clear(&l);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -266,6 +295,7 @@ main(void)
 	tcase_add_loop_test(tcase, test_endless, 0, 3);
 	tcase_add_test(tcase, test_memory);
 	tcase_add_test(tcase, test_limit);
+	tcase_add_test(tcase, test_no_memory);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "no_memory.h"
 #include "split.h"
 
 #define CRLF	"\r\n"
@@ -231,6 +232,23 @@ START_TEST(test_text)
 }
 END_TEST
 
+START_TEST(test_no_memory)
+{
+	struct smtp_reply	 r;
+
+	smtp_reply_init(&r);
+	no_memory = 1;
+	ck_assert_int_eq(smtp_reply_line(&r, (const uint8_t *)"250 ok", 6, 0,
+	    0), SMTP_REPLY_NOMEM);
+	ck_assert_uint_eq(r.nlines, 0);
+	no_memory = 0;
+	ck_assert_int_eq(smtp_reply_line(&r, (const uint8_t *)"250 ok", 6, 0,
+	    0), SMTP_REPLY_OK);
+	ck_assert_uint_eq(r.used, 8);
+	smtp_reply_clear(&r);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -244,6 +262,7 @@ main(void)
 	tcase_add_test(tcase, test_bounds);
 	tcase_add_loop_test(tcase, test_text, 0,
 	    (int)(sizeof(text_rows) / sizeof(text_rows[0])));
+	tcase_add_test(tcase, test_no_memory);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
