@@ -36,6 +36,7 @@
 #define ACCEPT_BATCH		16	/* a listener and wake-up */
 #define ACCEPT_PAUSE_MS		1000	/* no descriptors left */
 #define STOP_SECONDS		30
+#define STOP_FAILED_SECONDS	2	/* nothing has begun */
 #define WORKER_RESERVE		64	/* descriptors not for sessions */
 #define CONNECT_RATE		1000	/* further choices a second, worker */
 #define CONNECT_BURST		2000
@@ -70,7 +71,9 @@ static struct {
 	int			 is_short;	/* of descriptors: was logged */
 	int			 is_full;	/* all workers: was logged */
 	int			 is_accepting;
+	int			 is_started;	/* a worker was ready once */
 	int			 is_stopping;
+	int			 status;	/* of our exit */
 } parent;
 
 static struct parent_worker *
@@ -132,12 +135,40 @@ parent_on_ready(struct proc_child *child, void *arg)
 	(void)arg;
 	if (proc_child_role(child) != PROC_WORKER)
 		return;
+	parent.is_started = 1;
 	w = parent_worker_of(child);
 	w->child = child;
 	w->max_sessions = max > WORKER_RESERVE + 2 ?
 	    (max - WORKER_RESERVE) / 2 : 1;
 	w->tokens = CONNECT_BURST;
 	w->bucket_ms = parent.loop.now_ms;
+}
+
+static void
+parent_close_listeners(void)
+{
+	size_t	i;
+
+	for (i = 0; i < parent.nlisteners; i++) {
+		loop_del(&parent.loop, &parent.listeners[i].lfd);
+		(void)close(parent.listeners[i].fd);
+	}
+	parent.nlisteners = 0;
+}
+
+/* What fails before anything served is an error of the start. */
+static void
+parent_on_failed(struct proc_child *child, const char *why, void *arg)
+{
+	(void)child;
+	(void)why;			/* was logged */
+	(void)arg;
+	if (parent.is_started || parent.is_stopping)
+		return;
+	parent.status = 1;
+	parent.is_stopping = 1;
+	parent_close_listeners();
+	proc_stop(STOP_FAILED_SECONDS);
 }
 
 static void
@@ -402,21 +433,10 @@ static const struct proc_ops	parent_ops = {
 	.on_msg = parent_on_msg,
 	.on_setup = parent_on_setup,
 	.on_ready = parent_on_ready,
+	.on_failed = parent_on_failed,
 	.on_gone = parent_on_gone,
 	.on_stopped = parent_on_stopped
 };
-
-static void
-parent_close_listeners(void)
-{
-	size_t	i;
-
-	for (i = 0; i < parent.nlisteners; i++) {
-		loop_del(&parent.loop, &parent.listeners[i].lfd);
-		(void)close(parent.listeners[i].fd);
-	}
-	parent.nlisteners = 0;
-}
 
 static void
 parent_stop(int signal)
@@ -568,6 +588,7 @@ static void
 parent_identity(struct proc_identity *id)
 {
 	const struct passwd	*pw;
+	const char		*why;
 
 	memset(id, 0, sizeof(*id));
 	if (geteuid() != 0)
@@ -582,6 +603,8 @@ parent_identity(struct proc_identity *id)
 	if (strlcpy(id->chroot, parent.conf->chroot, sizeof(id->chroot)) >=
 	    sizeof(id->chroot))
 		fatalx("chroot: path too long");
+	if (proc_check_root(id->chroot, &why) == -1)
+		fatalx("chroot %s: %s", id->chroot, why);
 }
 
 static void
@@ -653,5 +676,5 @@ parent_run(struct conf *conf, const struct parent_options *o)
 	sessions_flush_refusals(parent.loop.now_ms, 1);
 	conf_free(conf);
 	free(parent.listeners);
-	return 0;
+	return parent.status;
 }
