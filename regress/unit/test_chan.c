@@ -232,6 +232,27 @@ count_fds(void)
 	return n;
 }
 
+/* Descriptors below n only. */
+static struct rlimit	files;
+
+static void
+limit_files(rlim_t n)
+{
+	struct rlimit	rl;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	rl = files;
+	rl.rlim_cur = n;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+}
+
+/* A sanitizer wants to open something at exit. */
+static void
+unlimit_files(void)
+{
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
 static int
 send_one(uint64_t id, size_t len, const int *fds, size_t nfds, int close_fds)
 {
@@ -269,13 +290,12 @@ END_TEST
 
 START_TEST(pair_without_descriptors)
 {
-	struct rlimit	rl;
-	int		fd[2] = { 7, 7 };
+	int	fd[2] = { 7, 7 };
 
-	rl.rlim_cur = rl.rlim_max = (rlim_t)dup(0) + 1;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	limit_files((rlim_t)dup(0) + 1);
 	ck_assert_int_eq(chan_pair(fd), -1);
 	ck_assert_int_eq(errno, EMFILE);
+	unlimit_files();
 	ck_assert_int_eq(fd[0], -1);
 	ck_assert_int_eq(fd[1], -1);
 }
@@ -464,18 +484,16 @@ END_TEST
 /* EMFILE for a copy, not a wait: the caller hears of it. */
 START_TEST(no_descriptor_for_a_copy)
 {
-	struct rlimit	rl;
-	int		p[2], fd;
+	int	p[2];
 
 	open_as(PROC_PARENT, PROC_WORKER);
 	while (chan_is_idle(&ch))
 		ck_assert_int_eq(send_one(1, 8000, NULL, 0, 0), 0);
 	ck_assert_int_eq(pipe(p), 0);
-	fd = dup(0);
-	rl.rlim_cur = rl.rlim_max = (rlim_t)fd + 1;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	limit_files((rlim_t)dup(0) + 1);
 	ck_assert_int_eq(send_one(2, 1, p, 2, 0), -1);
 	ck_assert_int_eq(errno, ENOBUFS);
+	unlimit_files();
 	ck_assert_int_ne(fcntl(p[0], F_GETFD), -1);
 }
 END_TEST
@@ -664,15 +682,22 @@ END_TEST
 static void
 fill_files(int left)
 {
-	struct rlimit	rl;
-	int		fd, i;
+	int	i;
 
-	rl.rlim_cur = rl.rlim_max = NOFILES;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
-	while ((fd = dup(0)) != -1)
+	while (dup(0) != -1)
 		;
 	for (i = 0; i < left; i++)
 		(void)close(NOFILES - 1 - i);
+}
+
+static size_t
+room_for_files(void)
+{
+	size_t	n;
+
+	for (n = 0; dup(0) != -1; n++)
+		;
+	return n;
 }
 
 START_TEST(cut_by_us)
@@ -682,10 +707,12 @@ START_TEST(cut_by_us)
 	open_as(_i < 2 ? PROC_WORKER : PROC_PARENT,
 	    _i < 2 ? PROC_PARENT : PROC_WORKER);
 	ck_assert_int_eq(pipe(p), 0);
+	limit_files(NOFILES);
 	fill_files(_i % 2);
 	put(FD_TWO, 9, 0, p, 2);
 	pass();
 	if (_i >= 2) {			/* a child's own fault, as it seems */
+		unlimit_files();
 		ck_assert_uint_eq(nends, 1);
 		ck_assert_uint_eq(nmsgs, 0);
 		return;
@@ -696,9 +723,10 @@ START_TEST(cut_by_us)
 	ck_assert_int_eq(last.is_cut, 1);
 	ck_assert_uint_eq(last.nfds, (size_t)_i);
 	/* And what came is closed: there is room for as many again. */
-	fill_files(_i);
+	ck_assert_uint_eq(room_for_files(), (size_t)_i);
 	put(FROM_PARENT, 10, 0, NULL, 0);
 	pass();
+	unlimit_files();
 	ck_assert_uint_eq(nmsgs, 2);
 	ck_assert_int_eq(last.is_cut, 0);
 }
