@@ -19,7 +19,7 @@ struct line_scan {
 	size_t	clean;			/* content before the end or fault */
 	uint8_t	fault;			/* the first, 0: none */
 	uint8_t	is_end;
-	uint8_t	has_cr;			/* without an end: CR came last */
+	uint8_t	has_cr;			/* CR came last */
 };
 
 void
@@ -187,7 +187,6 @@ smtp_line_feed(struct smtp_line *l, const uint8_t *in, size_t len,
 			*linelen = LINE_HEAD;
 		l->is_out = 1;
 	}
-	l->has_cr = 0;
 	l->fault = 0;
 	return fault == 0 ? SMTP_LINE_OK : (enum smtp_line_result)fault;
 }
