@@ -1653,6 +1653,18 @@ class Proxy:
                           "are %r:\n%s" % (n, role, self.roles(),
                                            self.log_tail()))
 
+    def settle(self, timeout=10):
+        """Wait until every child has made its set-up: listening begins
+        before, and what is logged or killed then meets another state."""
+        def is_settled():
+            roles = self.roles()
+            if set(roles.values()) != {"logger", "worker"}:
+                return False
+            return all(_has_dropped(pid) for pid in roles)
+        wait_until(is_settled, timeout, lambda: "the children: %r\n%s" % (
+            self.roles(), self.log_tail()))
+        return self
+
     def worker_of(self, port):
         """Pid of the worker that holds a socket with this port of a client
         (client.name[1]) at its other end."""
@@ -1749,6 +1761,17 @@ class Proxy:
 
     def report(self):
         return "log of smtpproxyd:\n" + self.log_tail(40)
+
+
+def _has_dropped(pid):
+    """It has given up root, which is the end of a child's set-up."""
+    try:
+        with open("/proc/%d/status" % pid) as f:
+            text = f.read()
+    except OSError:
+        return False
+    return re.search(r"^NoNewPrivs:\s+1$", text, re.M) is not None and \
+        re.search(r"^Uid:\s+0\s", text, re.M) is None
 
 
 def _has_fields(record, fields):

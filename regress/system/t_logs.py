@@ -36,7 +36,7 @@ def check_form(proxy):
 
 def test_records():
     with ScriptedServer() as server:
-        proxy = Proxy.to(server).start()
+        proxy = Proxy.to(server).start().settle()
         c = client(proxy)
         port = c.name[1]
         c.greet("client.example")
@@ -158,7 +158,7 @@ def test_auth_is_never_logged(how, lines):
     for done in ("235 2.7.0 welcome", "535 5.7.8 no"):
         with ScriptedServer(auth={"PLAIN": 1, "LOGIN": 2},
                             replies={"AUTH done": done}) as server:
-            proxy = Proxy.to(server, args=["-v"]).start()
+            proxy = Proxy.to(server, args=["-v"]).start().settle()
             c = client(proxy)
             c.greet()
             for line in lines:
@@ -175,7 +175,7 @@ def test_auth_is_never_logged(how, lines):
 @lib.cases("way", ["close", "reset"])
 def test_auth_cut_off_is_not_logged(way):
     with ScriptedServer(auth={"PLAIN": 1}) as server:
-        proxy = Proxy.to(server, args=["-v"]).start()
+        proxy = Proxy.to(server, args=["-v"]).start().settle()
         c = client(proxy)
         c.greet()
         c.cmd("AUTH PLAIN", 334)
@@ -231,7 +231,7 @@ def memory(pid):
 
 def test_verbose_says_more_but_no_content():
     with ScriptedServer() as server:
-        proxy = Proxy.to(server, args=["-v"]).start()
+        proxy = Proxy.to(server, args=["-v"]).start().settle()
         c = client(proxy)
         c.greet()
         c.envelope()

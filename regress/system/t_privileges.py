@@ -44,13 +44,8 @@ def started(conf_top="workers 2"):
     proxy = Proxy.to(server, top=conf_top).start()
     proxy.wait_children("worker", 2)
     proxy.wait_children("logger", 1)
-    # Listening is possible before the children have given up root.
     proxy.wait_for_log("started")
-    for role in ROLES:
-        for pid in proxy.children(role):
-            lib.wait_until(lambda: status(pid)["Seccomp"] == ["2"], 10,
-                           "the sandbox of %s" % role)
-    return server, proxy
+    return server, proxy.settle()
 
 
 @lib.cases("role", ROLES)
@@ -93,7 +88,8 @@ def test_sandbox(role):
     _, proxy = started()
     for pid in proxy.children(role):
         s = status(pid)
-        check_equal(s["Seccomp"], ["2"], "Seccomp")
+        lib.wait_until(lambda: status(pid)["Seccomp"] == ["2"], 2,
+                       "seccomp, which is the last step")
         check_equal(s["NoNewPrivs"], ["1"], "NoNewPrivs")
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             check_equal(int(s[name][0], 16), 0, name)

@@ -22,7 +22,7 @@ def client(proxy):
 @lib.cases("signal", SIGNALS)
 def test_idle_daemon(name, number):
     with ScriptedServer() as server:
-        proxy = Proxy.to(server, top="workers 2").start()
+        proxy = Proxy.to(server, top="workers 2").start().settle()
         proxy.wait_children("worker", 2)
         began = time.monotonic()
         proxy.stop(sig=number)
@@ -35,7 +35,7 @@ def test_idle_daemon(name, number):
 @lib.cases("signal", SIGNALS)
 def test_idle_sessions_are_told(name, number):
     with ScriptedServer() as server:
-        proxy = Proxy.to(server).start()
+        proxy = Proxy.to(server).start().settle()
         clients = [client(proxy) for _ in range(6)]
         for c in clients:
             c.greet()
@@ -57,7 +57,7 @@ def test_idle_sessions_are_told(name, number):
 def test_clients_that_stay_are_not_waited_for():
     """They were told and do not close: no more than ten seconds or so."""
     with ScriptedServer() as server:
-        proxy = Proxy.to(server).start()
+        proxy = Proxy.to(server).start().settle()
         c = client(proxy)
         c.greet()
         began = time.monotonic()
@@ -71,7 +71,7 @@ def test_clients_that_stay_are_not_waited_for():
 def test_message_is_finished(way):
     """A session in the middle of a message goes on to its end."""
     with ScriptedServer() as server:
-        proxy = Proxy.to(server).start()
+        proxy = Proxy.to(server).start().settle()
         c = client(proxy)
         c.greet()
         c.envelope()
@@ -104,7 +104,7 @@ def test_reply_that_is_due_is_waited_for():
     event = threading.Event()
     with ScriptedServer(replies={"dot": [Wait(event),
                                          "250 2.0.0 taken"]}) as server:
-        proxy = Proxy.to(server).start()
+        proxy = Proxy.to(server).start().settle()
         c = client(proxy)
         c.greet()
         c.envelope()
@@ -124,7 +124,7 @@ def test_reply_that_is_due_is_waited_for():
 
 def test_session_without_a_destination_yet():
     with ScriptedServer(replies={"connect": Never()}) as server:
-        proxy = Proxy.to(server).start()
+        proxy = Proxy.to(server).start().settle()
         c = client(proxy)
         server.wait_for_conn()
         proxy.signal(signal.SIGTERM)
@@ -138,7 +138,7 @@ def test_bounded_time():
     """A message that never ends is given up after 30 seconds; the
     destination does not see an end of it."""
     with ScriptedServer() as server:
-        proxy = Proxy.to(server, allow=["killed by signal 9"]).start()
+        proxy = Proxy.to(server, allow=["killed by signal 9"]).start().settle()
         c = client(proxy)
         c.greet()
         c.envelope()
@@ -157,7 +157,7 @@ def test_bounded_time():
 def test_second_signal():
     """More of them change nothing, and hurt nothing."""
     with ScriptedServer() as server:
-        proxy = Proxy.to(server).start()
+        proxy = Proxy.to(server).start().settle()
         c = client(proxy)
         c.greet()
         c.envelope()
@@ -189,7 +189,7 @@ def test_signals_of_the_group(name, number):
     """A terminal or a service manager tells all processes at once: that is
     the parent's business, children go on until it says so."""
     with ScriptedServer() as server:
-        proxy = Proxy.to(server, top="workers 2").start()
+        proxy = Proxy.to(server, top="workers 2").start().settle()
         c = client(proxy)
         c.greet()
         c.envelope()
@@ -211,7 +211,7 @@ def test_signals_of_the_group(name, number):
 def test_restart_at_once():
     """The address can be had again, with sessions of before still about."""
     with ScriptedServer() as server:
-        proxy = Proxy.to(server).start()
+        proxy = Proxy.to(server).start().settle()
         for n in range(3):
             c = client(proxy)
             c.greet()
@@ -232,7 +232,7 @@ def test_stop_under_load():
     """Nothing that was acknowledged is lost, and the exit is clean."""
     folder = lib.mkdtemp("sink")
     sink = Sink(directory=folder)
-    proxy = Proxy.to(sink, top="workers 2").start()
+    proxy = Proxy.to(sink, top="workers 2").start().settle()
     load = lib.Program(lib.build_tool("load"), "-c", proxy.address, "-p",
                        proxy.port, "-n", 100000, "-C", 20, "-m", 100, "-s",
                        2000)
@@ -272,7 +272,7 @@ def test_stop_while_one_is_dead(victim):
     """Between the death of a child and its replacement."""
     with ScriptedServer() as server:
         proxy = Proxy.to(server, top="workers 2",
-                         allow=["killed by signal 9"]).start()
+                         allow=["killed by signal 9"]).start().settle()
         proxy.wait_children("worker", 2)
         pids = proxy.children(victim)
         for pid in pids:
@@ -284,7 +284,7 @@ def test_stop_while_one_is_dead(victim):
 def test_parent_killed():
     """Its children have nothing left to serve, and go."""
     with ScriptedServer() as server:
-        proxy = Proxy.to(server, top="workers 2").start()
+        proxy = Proxy.to(server, top="workers 2").start().settle()
         proxy.wait_children("worker", 2)
         c = client(proxy)
         c.greet()
@@ -305,7 +305,7 @@ def test_stopped_worker_at_stop():
     """A worker that does not answer does not hold up the end for ever."""
     with ScriptedServer() as server:
         proxy = Proxy.to(server, top="workers 2",
-                         allow=["killed by signal 9"]).start()
+                         allow=["killed by signal 9"]).start().settle()
         pids = proxy.wait_children("worker", 2)
         os.kill(pids[0], signal.SIGSTOP)
         began = time.monotonic()
