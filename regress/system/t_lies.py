@@ -48,7 +48,7 @@ def liar(server, lie):
 @lib.cases("lie", LIES)
 def test_liar_is_killed_and_replaced(lie, said):
     with ScriptedServer() as server:
-        proxy = liar(server, lie).start()
+        proxy = liar(server, lie).start().settle()
         old = proxy.wait_children("worker", 2)
         parent = proxy.proc.pid
         before = lib.rss_kib(parent)
@@ -77,7 +77,7 @@ def test_silent_lie_empty_packet():
     """A packet without octets looks like the end of the channel: such a
     worker does not serve any longer, and is replaced too."""
     with ScriptedServer() as server:
-        proxy = liar(server, "empty").start()
+        proxy = liar(server, "empty").start().settle()
         old = proxy.wait_children("worker", 2)
         clients = [RawClient(proxy.address, proxy.port) for _ in range(2)]
         lib.wait_until(lambda: not all(lib.alive(p) for p in old), 15,
@@ -91,7 +91,7 @@ def test_silent_lie_empty_packet():
 def test_channel_closed():
     """It lives on without a channel, as if nobody could reach it there."""
     with ScriptedServer() as server:
-        proxy = liar(server, "close").start()
+        proxy = liar(server, "close").start().settle()
         old = proxy.wait_children("worker", 2)
         c = RawClient(proxy.address, proxy.port)
         proxy.wait_for_log("killed by signal 9.*closed its channel", 15)
@@ -103,7 +103,7 @@ def test_channel_closed():
 def test_worker_that_spins():
     """Busy for ever: killed after 20 seconds."""
     with ScriptedServer() as server:
-        proxy = liar(server, "spin").start()
+        proxy = liar(server, "spin").start().settle()
         old = proxy.wait_children("worker", 2)
         c = RawClient(proxy.address, proxy.port)
         proxy.wait_for_log("killed by signal 9.*does not answer", 35)
@@ -115,7 +115,7 @@ def test_forged_log_line():
     """What a worker did not escape the logger does, and who wrote it stands
     in front, from the channel."""
     with ScriptedServer() as server:
-        proxy = liar(server, "forge").start()
+        proxy = liar(server, "forge").start().settle()
         proxy.wait_children("worker", 2)
         c = RawClient(proxy.address, proxy.port)
         line = proxy.wait_for_log("forged")
@@ -128,7 +128,7 @@ def test_shouting_worker():
     """100,000 records: written are 2,000 a second, the others counted, and
     the words of others come through."""
     with ScriptedServer() as server:
-        proxy = liar(server, "shout").start()
+        proxy = liar(server, "shout").start().settle()
         proxy.wait_children("worker", 2)
         c = RawClient(proxy.address, proxy.port)
         proxy.wait_for_log("shout")
@@ -142,7 +142,7 @@ def test_shouting_worker():
 def test_malformed_log_record():
     """It costs the worker its channel to the logger, and says so."""
     with ScriptedServer() as server:
-        proxy = liar(server, "priority").start()
+        proxy = liar(server, "priority").start().settle()
         proxy.wait_children("worker", 2)
         c = RawClient(proxy.address, proxy.port)
         proxy.wait_for_log(r"^logger \d+: .*violation by worker\[\d\].*LOG")
@@ -154,7 +154,7 @@ def test_lies_that_go_on():
     """A worker that lies at each session is started again and again, later
     each time, and the parent lives and can be stopped."""
     with ScriptedServer() as server:
-        proxy = liar(server, "garbage").start()
+        proxy = liar(server, "garbage").start().settle()
         proxy.wait_children("worker", 2)
         for n in range(4):
             c = RawClient(proxy.address, proxy.port)
@@ -167,7 +167,7 @@ def test_lies_that_go_on():
 def test_flood_leaves_the_others_alone():
     """The parent reads a bounded number of messages of each child in turn."""
     with ScriptedServer() as server:
-        proxy = liar(server, "flood").start()
+        proxy = liar(server, "flood").start().settle()
         proxy.wait_children("worker", 2)
         c = RawClient(proxy.address, proxy.port)
         proxy.wait_for_log("violation by", timeout=5)
