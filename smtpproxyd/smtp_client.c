@@ -132,6 +132,45 @@ line_fault_reply(enum smtp_line_result r)
 	}
 }
 
+/* Nothing may follow it before its reply (DECISIONS, pipelining). */
+static int
+command_is_strict(enum smtp_verb verb)
+{
+	return verb == VERB_DATA || verb == VERB_AUTH ||
+	    verb == VERB_STARTTLS;
+}
+
+/* Refused by us; what stands behind it is held to the same rules. */
+static void
+command_say_refusal(struct smtp_engine *e, enum smtp_verb verb,
+    const char *refusal)
+{
+	smtp_clear_held(e);
+	smtp_queue_say(e, refusal, 0);
+	if (!command_is_strict(verb) || e->is_done || e->state == SMTP_OVER)
+		return;
+	if (e->has_behind)
+		client_improper(e);
+	else if (e->queue_used > 0)
+		e->state = SMTP_WAIT_STRICT;
+}
+
+/* A line that was dropped, of which only the start is here. */
+static void
+command_is_faulty(struct smtp_engine *e, const uint8_t *line, size_t len,
+    const char *refusal)
+{
+	struct smtp_cmd	c;
+
+	smtp_cmd_parse(&c, line, len);
+	if (smtp_cmd_log_len(line, len) < len || c.verb == VERB_AUTH)
+		e->events |= EVENT_WIPE;
+	if (c.verb == VERB_BDAT)
+		smtp_bdat_bad(e, refusal);
+	else
+		command_say_refusal(e, c.verb, refusal);
+}
+
 /* A line is dropped up to its end, but not for ever. */
 static int
 line_is_endless(struct smtp_engine *e, enum smtp_line_result r, size_t taken)
@@ -174,7 +213,7 @@ smtp_client_command(struct smtp_engine *e, struct smtp_input *i)
 		smtp_over_nomem(e);
 		return;
 	default:
-		smtp_queue_say(e, line_fault_reply(r), 0);
+		command_is_faulty(e, line, len, line_fault_reply(r));
 		return;
 	}
 }
@@ -334,11 +373,9 @@ command_keep(struct smtp_engine *e, const uint8_t *line, size_t len)
 }
 
 static int
-command_stage(const struct smtp_engine *e, const struct smtp_cmd *c)
+command_stage(enum smtp_verb verb)
 {
-	const struct smtp_txn	*t;
-
-	switch (c->verb) {
+	switch (verb) {
 	case VERB_HELO:
 	case VERB_EHLO:
 		return SMTP_STAGE_HELO;
@@ -348,9 +385,6 @@ command_stage(const struct smtp_engine *e, const struct smtp_cmd *c)
 		return SMTP_STAGE_RCPT;
 	case VERB_DATA:
 		return SMTP_STAGE_DATA;
-	case VERB_BDAT:
-		t = e->txn_now == -1 ? NULL : &e->txn[e->txn_now];
-		return t != NULL && t->has_bdat ? -1 : SMTP_STAGE_DATA;
 	default:
 		return -1;
 	}
@@ -364,29 +398,6 @@ command_parse(const struct smtp_engine *e, struct smtp_cmd *c,
 	if (c->verb == VERB_NONE && c->verblen > 0 &&
 	    command_is_pass_verb(e, line, c->verblen))
 		c->verb = VERB_PASS;
-}
-
-/* Nothing may follow it before its reply (DECISIONS, pipelining). */
-static int
-command_is_strict(enum smtp_verb verb)
-{
-	return verb == VERB_DATA || verb == VERB_AUTH ||
-	    verb == VERB_STARTTLS;
-}
-
-/* Refused by us; what stands behind it is held to the same rules. */
-static void
-command_say_refusal(struct smtp_engine *e, enum smtp_verb verb,
-    const char *refusal)
-{
-	smtp_clear_held(e);
-	smtp_queue_say(e, refusal, 0);
-	if (!command_is_strict(verb) || e->is_done || e->state == SMTP_OVER)
-		return;
-	if (e->has_behind)
-		client_improper(e);
-	else if (e->queue_used > 0)
-		e->state = SMTP_WAIT_STRICT;
 }
 
 void
@@ -418,7 +429,7 @@ smtp_command_take(struct smtp_engine *e, const uint8_t *line, size_t len)
 		e->state = SMTP_HELD;
 		return;
 	}
-	if ((stage = command_stage(e, &c)) != -1)
+	if ((stage = command_stage(c.verb)) != -1)
 		smtp_ask(e, (enum smtp_stage)stage);
 	else
 		smtp_command_go(e);
@@ -462,14 +473,13 @@ mail_forwarded(struct smtp_engine *e, const struct smtp_cmd *c)
 	 * due then (command_must_hold), so that there is room for a second
 	 * record; what comes of the first is seen with the reply.
 	 */
-	if ((txn = smtp_txn_new(e)) == -1 ||
-	    smtp_path_parse(&p, PATH_FROM, c->arg, c->arglen) == -1 ||
-	    smtp_mail_facts(&f, &p) == -1)
+	if (smtp_path_parse(&p, PATH_FROM, c->arg, c->arglen) == -1 ||
+	    smtp_mail_facts(&f, &p) == -1 || (txn = smtp_txn_new(e)) == -1)
 		return -1;
 	t = &e->txn[txn];
 	t->from = text_copy(p.addr, p.addrlen);
 	if (e->txn_now == -1)
-		e->is_chunked = 0;
+		e->is_chunked = e->has_gap = 0;
 	t->is_utf8 = f.is_smtputf8 != 0;
 	t->is_binary = f.body == BODY_BINARYMIME &&
 	    (e->ehlo.passed & EHLO_BINARYMIME) != 0;
@@ -486,10 +496,10 @@ command_forwarded(struct smtp_engine *e, const struct smtp_cmd *c)
 	case VERB_EHLO:
 		free(e->helo);
 		e->helo = text_copy(c->arg, c->arglen);
-		e->is_chunked = 0;
+		e->is_chunked = e->has_gap = 0;
 		return txn_closing(e);
 	case VERB_RSET:
-		e->is_chunked = 0;
+		e->is_chunked = e->has_gap = 0;
 		return txn_closing(e);
 	case VERB_MAIL:
 		return mail_forwarded(e, c);

@@ -60,12 +60,27 @@ content_refuse_fault(struct smtp_engine *e, enum smtp_data_result r)
 	smtp_content_refuse(e, line, strlen(line), smtp_data_result_text(r));
 }
 
+/* Dropping has its bound too (DECISIONS, a refusal inside a message). */
+static int
+skip_is_too_much(struct smtp_engine *e)
+{
+	if (e->set->max_message_size == 0 ||
+	    e->nskipped <= e->set->max_message_size)
+		return 0;
+	buf_clear(&e->said);
+	smtp_over_421(e, "4.7.0", "too much data", "too much data");
+	return 1;
+}
+
 static void
-content_refuse_size(struct smtp_engine *e)
+content_refuse_size(struct smtp_engine *e, enum smtp_data_result r)
 {
 	static const char	text[] = "552 5.3.4 message too big";
 
 	smtp_content_refuse(e, text, sizeof(text) - 1, "message too big");
+	e->nskipped = e->data.size - e->set->max_message_size;
+	if (!e->is_done && !skip_is_too_much(e) && r == SMTP_DATA_END)
+		smtp_content_skipped(e);
 }
 
 /* The end has come, and waits for the answer to the last question. */
@@ -102,9 +117,7 @@ smtp_content_feed(struct smtp_engine *e, struct smtp_input *i)
 	r = smtp_data_feed(&e->data, i->in, i->len, &s);
 	i->taken = s.taken;
 	if (content_is_too_big(e)) {
-		content_refuse_size(e);
-		if (r == SMTP_DATA_END && e->state == SMTP_SKIP_CONTENT)
-			smtp_content_skipped(e);
+		content_refuse_size(e, r);
 		return;
 	}
 	if (r != SMTP_DATA_MORE && r != SMTP_DATA_END) {
@@ -169,10 +182,19 @@ smtp_content_finish(struct smtp_engine *e)
 	content_complete(e);
 }
 
-/* Refuse a chunk by ourselves: its octets are still to come (RFC 3030 2). */
+/*
+ * Refuse a chunk by ourselves: its octets are still to come (RFC 3030 2), and
+ * no later chunk may complete a message that lacks this one.
+ */
 void
 smtp_bdat_refuse(struct smtp_engine *e, const char *reply)
 {
+	struct smtp_txn	*t = smtp_txn_at(e, e->txn_now);
+
+	if (t != NULL)
+		t->is_dead = 1;
+	else
+		e->has_gap = 1;
 	buf_clear(&e->held);
 	if (e->bdat.size == 0) {
 		e->state = SMTP_COMMAND;
@@ -195,18 +217,27 @@ bdat_refusal(struct smtp_engine *e)
 
 	if (!(e->ehlo.passed & EHLO_CHUNKING))
 		return "502 5.5.1 BDAT not offered";
-	if (t != NULL && t->is_dead)
+	if (t != NULL ? t->is_dead : e->has_gap)
 		return "503 5.5.1 a chunk was refused before";
 	if (e->is_chunked)
 		size = e->data.size;
 	if (e->set->max_message_size != 0 &&
 	    (size > e->set->max_message_size ||
-	    e->bdat.size > e->set->max_message_size - size)) {
-		if (t != NULL)
-			t->is_dead = 1;
+	    e->bdat.size > e->set->max_message_size - size))
 		return "552 5.3.4 message too big";
-	}
 	return NULL;
+}
+
+void
+smtp_bdat_bad(struct smtp_engine *e, const char *reply)
+{
+	char	text[SMTP_SAY_MAX];
+
+	smtp_set_reason(e, "bad BDAT", NULL, 0);
+	smtp_stop_reading(e);
+	smtp_queue_say(e, reply, 0);
+	smtp_format(e, text, "421", "4.7.0", "closing connection");
+	smtp_queue_say(e, text, QUEUE_CLOSE);
 }
 
 void
@@ -218,12 +249,7 @@ smtp_bdat_take(struct smtp_engine *e, const struct smtp_cmd *c, size_t len)
 
 	if (len + 2 > smtp_verb_line_max(VERB_BDAT) ||
 	    smtp_bdat_parse(&e->bdat, c->arg, c->arglen) == -1) {
-		/* Nobody can know how many octets follow. */
-		smtp_set_reason(e, "bad BDAT", NULL, 0);
-		smtp_stop_reading(e);
-		smtp_queue_say(e, "501 5.5.4 syntax: BDAT size [LAST]", 0);
-		smtp_format(e, text, "421", "4.7.0", "closing connection");
-		smtp_queue_say(e, text, QUEUE_CLOSE);
+		smtp_bdat_bad(e, "501 5.5.4 syntax: BDAT size [LAST]");
 		return;
 	}
 	if ((refusal = bdat_refusal(e)) != NULL) {
@@ -256,8 +282,6 @@ smtp_bdat_forward(struct smtp_engine *e)
 	e->is_chunked = 1;
 	if (e->bdat.is_last && e->bdat.size == 0) {
 		if (e->data.has_cr && !e->data.is_binary) {
-			if (t != NULL)
-				t->is_dead = 1;
 			smtp_bdat_refuse(e, "554 5.6.0 bare CR in message");
 			return;
 		}
@@ -333,6 +357,7 @@ smtp_content_refuse(struct smtp_engine *e, const void *reply, size_t len,
 	e->has_question = 0;
 	e->has_final_octet = 0;
 	e->nskipped = 0;
+	e->turn_ms = e->now_ms;
 	e->state = is_chunk ? SMTP_SKIP_CHUNK : SMTP_SKIP_CONTENT;
 	if (is_complete)
 		smtp_content_skipped(e);
@@ -361,39 +386,39 @@ smtp_content_skipped(struct smtp_engine *e)
 		smtp_over(e, e->reason);
 }
 
-/* Dropping has its bound too (DECISIONS, a refusal inside a message). */
-static int
-skip_is_too_much(struct smtp_engine *e, size_t taken)
+/* Octets of which it is not known yet whether they belong to the end. */
+static size_t
+content_held(const struct smtp_engine *e)
 {
-	e->nskipped += taken;
-	if (e->set->max_message_size == 0 ||
-	    e->nskipped <= e->set->max_message_size)
+	switch (e->data.state) {
+	case DATA_DOT:
+	case DATA_CR:
+		return 1;
+	case DATA_DOT_CR:
+		return 2;
+	default:
 		return 0;
-	buf_clear(&e->said);
-	smtp_over_421(e, "4.7.0", "too much data", "too much data");
-	return 1;
+	}
 }
 
 void
 smtp_content_skip(struct smtp_engine *e, struct smtp_input *i)
 {
 	enum smtp_data_result	r;
+	size_t			held = content_held(e);
 
 	r = smtp_data_skip(&e->data, i->in, i->len, &i->taken);
-	if (r == SMTP_DATA_END)
+	/* Counted as content is, so that the cuts make no difference. */
+	held += i->taken;
+	e->nskipped += held - (r == SMTP_DATA_END ? 3 : content_held(e));
+	if (!skip_is_too_much(e) && r == SMTP_DATA_END)
 		smtp_content_skipped(e);
-	else
-		(void)skip_is_too_much(e, i->taken);
 }
 
+/* This one has its bound in what was announced. */
 void
 smtp_content_skip_chunk(struct smtp_engine *e, struct smtp_input *i)
 {
-	enum smtp_data_result	r;
-
-	r = smtp_data_skip_chunk(&e->data, i->len, &i->taken);
-	if (r == SMTP_DATA_END)
+	if (smtp_data_skip_chunk(&e->data, i->len, &i->taken) == SMTP_DATA_END)
 		smtp_content_skipped(e);
-	else if (e->dest == DEST_GONE)
-		(void)skip_is_too_much(e, i->taken);
 }

@@ -127,6 +127,7 @@ txn_stands(struct smtp_engine *e, int txn)
 	t->state = TXN_OPEN;
 	e->txn_now = (int8_t)txn;
 	e->is_chunked = t->has_bdat;
+	e->has_gap = 0;
 }
 
 static void

@@ -103,8 +103,9 @@ smtp_tell(struct smtp_engine *e, const void *text, size_t len)
 {
 	if (e->is_client_lost || len == 0)
 		return;
-	if (buf_add(&e->out[SMTP_CLIENT], text, len) == -1)
-		smtp_over(e, "out of memory");
+	/* Whoever tells has more to do: the end comes when it is done. */
+	if (e->has_failed || buf_add(&e->out[SMTP_CLIENT], text, len) == -1)
+		e->has_failed = 1;
 }
 
 void
@@ -321,6 +322,8 @@ void
 smtp_settle(struct smtp_engine *e)
 {
 	smtp_queue_flush(e);
+	if (e->has_failed)
+		smtp_over(e, "out of memory");
 	if (e->is_done || e->queue_used > 0)
 		return;
 	if (e->is_client_lost) {
@@ -392,6 +395,8 @@ engine_feed_dest(struct smtp_engine *e, const uint8_t *in, size_t len)
 		taken += i.taken;
 		if (i.has_reply)
 			engine_step(e, ON_REPLY, &i);
+		else
+			smtp_settle(e);
 	}
 	/* What a destination said that is given up counts for nothing. */
 	return e->dest == DEST_GONE || e->dest == DEST_NONE ? len : taken;

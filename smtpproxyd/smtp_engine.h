@@ -194,6 +194,7 @@ struct smtp_engine {
 	uint8_t		 is_client_blocked;
 	uint8_t		 is_stopping;		/* end with this message */
 	uint8_t		 is_done;		/* EVENT_OVER was raised */
+	uint8_t		 has_failed;		/* client's buffer: no memory */
 	uint8_t		 has_behind;		/* octets behind the question */
 	uint8_t		 is_secret;		/* AUTH is under way */
 	uint8_t		 final_octet;		/* of BDAT LAST, held */
@@ -201,6 +202,8 @@ struct smtp_engine {
 	uint8_t		 has_question;		/* it is open */
 	uint8_t		 is_chunked;		/* chunks of a message went out
 						 * and LAST did not */
+	uint8_t		 has_gap;		/* a chunk was refused by us
+						 * outside of a transaction */
 	uint8_t		 stage;			/* of the open question */
 	int8_t		 txn_now;		/* client's current, -1: none */
 

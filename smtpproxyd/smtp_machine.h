@@ -71,7 +71,8 @@ struct smtp_txn	*smtp_txn_at(struct smtp_engine *, int txn);	/* or NULL */
 
 /* smtp_engine.c */
 
-/* Octets to the client; without memory the session is over. */
+/* Octets to the client; without memory the session is over, at the next
+ * smtp_settle(). */
 void	smtp_tell(struct smtp_engine *, const void *, size_t);
 void	smtp_tell_line(struct smtp_engine *, const char *);
 /*
@@ -127,6 +128,8 @@ smtp_step_fn	smtp_content_feed, smtp_content_feed_chunk,
 void	smtp_content_start(struct smtp_engine *, int txn);
 void	smtp_bdat_take(struct smtp_engine *, const struct smtp_cmd *,
 	    size_t len);
+/* One that can't be read: nobody knows how many octets follow. */
+void	smtp_bdat_bad(struct smtp_engine *, const char *reply);
 void	smtp_bdat_forward(struct smtp_engine *);
 /* Our own reply to it, once its octets were read and dropped. */
 void	smtp_bdat_refuse(struct smtp_engine *, const char *reply);

@@ -198,6 +198,9 @@ static const struct script plain[] = {
 	    D("250 b|", "250 b|", "XSTAT|"),
 	    D("550 c|", "550 c|", "RSET|"),
 	    D("250 d|", "250 d|", ""),
+	    C("RSET|XSTAT|RSET|", "", "RSET|"),
+	    D("250 a|", "250 a|", "XSTAT|"), D("250 b|", "250 b|", "RSET|"),
+	    D("250 c|", "250 c|", ""),
 	    C("XSTAT|", "", "XSTAT|"),
 	    STEP('D', "334 x|", BAD_451 BYE_430, "", "co") } },
 	{ "max-errors, ours and the destination's", set_errors_3, 0, "", {
@@ -349,7 +352,8 @@ static const struct script pipelined[] = {
 	C("EHLO c|", "", "EHLO c|"),					\
 	D("250-mx|250-PIPELINING|250 AUTH GSSAPI PLAIN DIGEST-MD5 LOGIN|", \
 	    "250-mx|250-PIPELINING|250 AUTH PLAIN LOGIN|", "")
-#define A64	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define A32	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define A64	A32 A32
 #define A1024	A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64
 
 static const struct script auth[] = {
@@ -418,6 +422,11 @@ static const struct script auth[] = {
 	    D("334 |", "334 |", ""),
 	    STEP('C', "AA\nBB|",
 	    "421 4.7.0" GW "bad line in AUTH exchange|", "", "co") } },
+	{ "AUTH in a line that is none", NULL, 0, "", {
+	    AUTH_OFFERED,
+	    STEP('C', "AUTH PLAIN x\n|", "500 5.5.2 bare LF in command|",
+	    "", "w"),
+	    C("NOOP|", "", "NOOP|"), D("250 ok|", "250 ok|", "") } },
 	{ "octets behind AUTH in one piece", NULL, SCRIPT_WHOLE, "", {
 	    AUTH_OFFERED,
 	    STEP('C', "AUTH PLAIN x|RSET|", IMPROPER, "", "cow") } },
@@ -999,6 +1008,66 @@ START_TEST(test_client_blocked)
 }
 END_TEST
 
+/*
+ * Without memory the session ends, whichever buffer it was for; what the
+ * client heard before was the destination's.  A buffer that may not grow
+ * stands for one that can't.
+ */
+START_TEST(test_no_memory)
+{
+	static const struct {
+		enum smtp_side	 from;
+		const char	*text;
+	} says[] = {
+		{ SMTP_DEST, "220 x\r\n" },
+		{ SMTP_CLIENT, "EHLO c\r\n" },
+		{ SMTP_DEST, "250-x\r\n250-AUTH PLAIN\r\n250-CHUNKING\r\n"
+		    "250 PIPELINING\r\n" },
+		{ SMTP_CLIENT, "AUTH PLAIN\r\n" },
+		{ SMTP_DEST, "334 x\r\n" },
+		{ SMTP_CLIENT, "eA==\r\n" },
+		{ SMTP_DEST, "235 ok\r\n" },
+		{ SMTP_CLIENT, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nX\r\n"
+		    "DATA\r\n" },
+		{ SMTP_DEST, "250 ok\r\n250 ok\r\n354 go\r\n" },
+		{ SMTP_CLIENT, "abc\r" },
+		{ SMTP_CLIENT, "\n.\r\n" },
+		{ SMTP_DEST, "250 q\r\n" },
+		{ SMTP_CLIENT, "BDAT 3\r\nabcBDAT 3 LAST\r\nab" },
+		{ SMTP_CLIENT, "c" },
+		{ SMTP_DEST, "250 ok\r\n554 no\r\n" },
+		{ SMTP_CLIENT, "BDAT 0\r\nBDAT 0 LAST\r\nRSET\r\n" },
+		{ SMTP_DEST, "250 ok\r\n250 ok\r\n250 ok\r\n" },
+		{ SMTP_CLIENT, "MAIL FROM:<a@b>\r\nBDAT 3\r\n\n" },
+		{ SMTP_DEST, "250 ok\r\n" },
+		{ SMTP_CLIENT, "xyQUIT\r\n" }
+	};
+	const size_t	 n = sizeof(says) / sizeof(says[0]);
+	struct play	 p;
+	struct buf	*bufs[4];
+	size_t		 at, i;
+
+	for (at = 0; at <= n; at++) {
+		play_init(&p);
+		play_start(&p);
+		smtp_engine_connected(&p.e, p.now_ms);
+		bufs[0] = &p.e.out[SMTP_CLIENT];
+		bufs[1] = &p.e.out[SMTP_DEST];
+		bufs[2] = &p.e.held;
+		bufs[3] = &p.e.said;
+		for (i = 0; i < n; i++) {
+			if (i == at)
+				bufs[_i]->limit = bufs[_i]->used;
+			play_give(&p, says[i].from, says[i].text,
+			    strlen(says[i].text));
+		}
+		play_wait(&p, 10000);
+		ck_assert_msg(p.is_over, "buffer %d, step %zu", _i, at);
+		play_clear(&p);
+	}
+}
+END_TEST
+
 /* Nothing of an AUTH exchange stays where it was. */
 START_TEST(test_wipe)
 {
@@ -1054,6 +1123,7 @@ main(void)
 	tcase_add_test(tc, test_endless);
 	tcase_add_test(tc, test_endless_reply);
 	tcase_add_test(tc, test_client_blocked);
+	tcase_add_loop_test(tc, test_no_memory, 0, 4);
 	tcase_add_test(tc, test_wipe);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

@@ -397,6 +397,21 @@ static const struct script chunks[] = {
 	    "MAIL FROM:<a@b>|RCPT TO:<c@d>|BDAT 3|abcBDAT 3 LAST|d"),
 	    D("550 a|503 b|503 c|", "550 a|503 b|503 c|", ""),
 	    C("ef", "", "ef"), D("503 d|", "503 d|", "") } },
+	{ "a gap without MAIL", set_size_10, 0, "", {
+	    EHLO_FULL,
+	    C("BDAT 11|12345678901BDAT 1 LAST|x", TOO_BIG UNCHUNKED, ""),
+	    C("RSET|BDAT 1 LAST|x", "", "RSET|BDAT 1 LAST|x"),
+	    D("250 ok|503 no|", "250 ok|503 no|", "") } },
+	{ "a line of BDAT that is none", NULL, 0, NULL, {
+	    EHLO_FULL,
+	    C("RSET|", "", "RSET|"),
+	    C("BDAT 7 LAST\r|QUIT|x|", "", ""),
+	    STEP('D', "250 ok|", "250 ok|500 5.5.2 bare CR in command|"
+	    BYE_470, "", "co") } },
+	{ "nor with a NUL", NULL, 0, NULL, {
+	    EHLO_FULL,
+	    STEP('C', "BDAT\0 7|QUIT|x", "500 5.5.2 NUL in command|"
+	    BYE_470, "", "co") } },
 	{ "3yz ends it", NULL, 0, NULL, {
 	    EHLO_FULL, MAIL_RCPT,
 	    C("BDAT 3|abc", "", "BDAT 3|abc"),

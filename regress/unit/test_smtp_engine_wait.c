@@ -102,6 +102,12 @@ static const struct script waits[] = {
 	    SHORT("6999"), STEP('t', "1", "", "", "c"),
 	    C("b|.|", "451 4.4.2 timeout: destination takes no data|", ""),
 	    STEP('t', "5000", BYE_430, "", "o") } },
+	{ "then the client has its time", limits, 0, NULL, {
+	    EHLO_FULL, MAIL_RCPT, DATA_354,
+	    STEP('b', "", "", "", ""),
+	    C("|", "", ""),
+	    SHORT("6999"), STEP('t', "1", "", "", "c"),
+	    SHORT("6999"), END(TIMEOUT_421, "o") } },
 	{ "block: the destination, replies due", limits, 0, NULL, {
 	    EHLO_FULL, MAIL_RCPT,
 	    C("BDAT 0|BDAT 3|", "", "BDAT 0|BDAT 3|"),
@@ -279,6 +285,13 @@ static const struct script questions[] = {
 	    EHLO_FULL, MAIL_RCPT,
 	    C("DATA|", "451 4.7.1 later|", ""),
 	    C("BDAT 5|abcdeRSET|", "451 4.7.1 later|", "RSET|"),
+	    D("250 r|", "250 r|", "") } },
+	{ "a chunk refused later, then no other may follow", ask_data, 0,
+	    NULL, {
+	    EHLO_FULL, MAIL_RCPT,
+	    C("BDAT 5|abcdeBDAT 5 LAST|abcdeRSET|", "", ""),
+	    STEP('a', "=451 4.7.1 no", "451 4.7.1 no|"
+	    "503 5.5.1 a chunk was refused before|", "RSET|", ""),
 	    D("250 r|", "250 r|", "") } },
 	{ "refused at data, in its turn, then octets", refuse_data, 0, NULL, {
 	    EHLO_FULL,
