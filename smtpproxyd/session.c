@@ -15,6 +15,7 @@
 
 #define SESSION_FLUSH_MS	10000	/* last words to a slow client */
 #define SESSION_LINGER_MS	5000
+#define SESSION_HURRY_MS	500	/* the same while stopping */
 #define SESSION_POOL_SMALL	256	/* chunks kept for the next wake-up */
 #define SESSION_POOL_LARGE	16
 
@@ -275,7 +276,8 @@ session_flushed(struct session *s)
 	}
 	session_io_linger(s);
 	s->phase = SESSION_LINGERING;
-	s->end_by_ms = s->set->loop->now_ms + SESSION_LINGER_MS;
+	s->end_by_ms = s->set->loop->now_ms + (s->set->is_stopping ?
+	    SESSION_HURRY_MS : SESSION_LINGER_MS);
 }
 
 static void
@@ -381,7 +383,10 @@ session_set_stop(struct session_set *set)
 {
 	struct session	*s;
 
+	set->is_stopping = 1;
 	TAILQ_FOREACH(s, &set->all, entry) {
+		if (s->phase == SESSION_LINGERING)
+			s->end_by_ms = set->loop->now_ms + SESSION_HURRY_MS;
 		smtp_engine_stop(&s->engine, set->loop->now_ms);
 		session_activate(s);
 	}

@@ -60,6 +60,7 @@ struct session_set {
 	const struct session_ops *ops;
 	void			*arg;
 	size_t			 used;
+	int			 is_stopping;	/* no long good-byes */
 };
 
 struct session {

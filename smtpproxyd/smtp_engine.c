@@ -491,7 +491,7 @@ smtp_engine_stop(struct smtp_engine *e, int64_t now_ms)
 {
 	e->now_ms = now_ms;
 	e->is_stopping = 1;
-	if (e->state == SMTP_GREETING)
+	if (e->state == SMTP_GREETING || e->state == SMTP_LAST)
 		smtp_over_421(e, "4.3.2", "service shutting down",
 		    "shutdown");
 	else
