@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -639,6 +640,23 @@ open_stderr(void)
 	return dup(STDERR_FILENO);
 }
 
+/* What it still opens: itself, to start children, and their /dev/null. */
+static void
+parent_unveil(const char *self_path)
+{
+	char		self[1100];
+	const char	*paths[3];
+
+	if (snprintf(self, sizeof(self), "x %s", self_path) >=
+	    (int)sizeof(self))
+		fatalx("unveil: path too long");
+	paths[0] = self;
+	paths[1] = "rw /dev/null";
+	paths[2] = NULL;
+	if (port_unveil(paths) == -1)
+		fatal("unveil");
+}
+
 int
 parent_run(struct conf *conf, const struct parent_options *o)
 {
@@ -655,6 +673,7 @@ parent_run(struct conf *conf, const struct parent_options *o)
 	parent_open_listeners();
 	if (!o->is_foreground && daemon(0, 0) == -1)
 		fatal("daemon");
+	parent_unveil(o->self_path);
 	parent_set_signals();
 	proc_parent_init(&parent.loop, o->self_path, &id, &parent_ops, NULL,
 	    o->verbose, NULL);

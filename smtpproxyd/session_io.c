@@ -325,6 +325,8 @@ io_send(struct session *s, enum smtp_side side)
 	if (n > 0)
 		io_sent(s, side, (size_t)n);
 	x->is_blocked = n < (ssize_t)len;
+	if (x->is_blocked)
+		s->side[1 - side].wants_large = 0;
 	smtp_engine_sent(e, side, n > 0 ? (size_t)n : 0, x->is_blocked,
 	    s->set->loop->now_ms);
 	return n > 0;

@@ -1,0 +1,374 @@
+/*
+ * A session between two socket pairs: we are the client, the destination and
+ * the parent.  What the dialogue does is the engine's and has its own tests.
+ */
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../common/log.h"
+#include "../../smtpproxyd/conf_load.h"
+#include "../../smtpproxyd/session.h"
+
+#define PASSES	50		/* of the loop, each a millisecond at most */
+
+static const char	text[] =
+    "hostname \"gw.example.org\"\n"
+    "relay \"r\" {\n"
+    "	listen on 127.0.0.1 port 2525\n"
+    "	forward to { 192.0.2.1 192.0.2.2 192.0.2.3 } port 25\n"
+    "}\n";
+
+static struct conf		*conf;
+static struct relay		*relays;
+static struct loop		 loop;
+static struct session_set	 set;
+static struct timer		 tick;
+static struct session		*session;
+static int			 client, dest;	/* our ends */
+static uint64_t			 ended_id;
+static uint32_t			 asked;		/* choice; 0: none */
+static int			 can_ask;
+static char			 logged[8192];
+
+static void
+say(void *arg, const struct conf_place *place, const char *why)
+{
+	(void)arg;
+	ck_abort_msg("%d: %s", place->line, why);
+}
+
+static void
+keep(void *arg, int priority, const char *line, size_t len)
+{
+	(void)arg;
+	(void)priority;
+	(void)len;
+	(void)strlcat(logged, line, sizeof(logged));
+	(void)strlcat(logged, "\n", sizeof(logged));
+}
+
+static int
+on_connect(void *arg, uint64_t id, uint32_t choice)
+{
+	(void)arg;
+	ck_assert_uint_eq(id, 7);
+	asked = choice;
+	return can_ask ? 0 : -1;
+}
+
+static void
+on_ended(void *arg, struct session *s)
+{
+	(void)arg;
+	ended_id = s->id;
+	session = NULL;
+}
+
+static const struct session_ops	ops = { on_connect, on_ended };
+
+static void
+on_tick(struct timer *t, void *arg, int64_t now_ms)
+{
+	(void)arg;
+	ck_assert_int_eq(timer_set(&loop.timers, t, now_ms + 1), 0);
+}
+
+static void
+pump(void)
+{
+	int	i;
+
+	for (i = 0; i < PASSES; i++)
+		ck_assert_int_eq(loop_once(&loop), 0);
+}
+
+static int
+pair(int *ours)
+{
+	int	fd[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
+	    SOCK_CLOEXEC, 0, fd), 0);
+	*ours = fd[0];
+	return fd[1];
+}
+
+static void
+start(int has_dest, int error)
+{
+	struct session_new	n;
+
+	memset(&n, 0, sizeof(n));
+	n.id = 7;
+	n.relay = &relays[0];
+	n.error = error;
+	ck_assert_int_eq(addr_parse(&n.client, "192.0.2.99"), 0);
+	n.client.port = 1234;
+	n.listener = n.client;
+	n.dest = relays[0].conf->choices[0].addr;
+	n.client_fd = pair(&client);
+	n.dest_fd = has_dest ? pair(&dest) : -1;
+	session = session_new(&set, &n);
+	ck_assert_ptr_nonnull(session);
+	pump();
+}
+
+static void
+setup(void)
+{
+	conf = conf_load_text("test", text, strlen(text), NULL, NULL, say,
+	    NULL);
+	ck_assert_ptr_nonnull(conf);
+	relays = relays_new(conf);
+	ck_assert_ptr_nonnull(relays);
+	ck_assert_int_eq(loop_init(&loop, 0), 0);
+	session_set_init(&set, &loop, &ops, NULL);
+	loop.after = session_set_run;
+	loop.after_arg = &set;
+	timer_init(&tick, on_tick, NULL);
+	on_tick(&tick, NULL, loop.now_ms);
+	client = dest = -1;
+	ended_id = 0;
+	asked = 0;
+	can_ask = 1;
+	logged[0] = '\0';
+	log_set_sink(keep, NULL);
+}
+
+static void
+teardown(void)
+{
+	session_set_clear(&set);
+	timer_end(&loop.timers, &tick);
+	loop_clear(&loop);
+	relays_free(relays, conf->nrelays);
+	conf_free(conf);
+	if (client != -1)
+		(void)close(client);
+	if (dest != -1)
+		(void)close(dest);
+	log_set_sink(NULL, NULL);
+}
+
+static void
+put(int fd, const char *s)
+{
+	ck_assert_int_eq(write(fd, s, strlen(s)), (ssize_t)strlen(s));
+	pump();
+}
+
+/* All that is there to read, as text; "(end)" behind it at the end. */
+static const char *
+get(int fd)
+{
+	static char	got[65536];
+	ssize_t		n;
+
+	got[0] = '\0';
+	n = read(fd, got, sizeof(got) - 8);
+	if (n == -1) {
+		ck_assert_int_eq(errno, EAGAIN);
+		n = 0;
+	} else if (n == 0)
+		return "(end)";
+	got[n] = '\0';
+	return got;
+}
+
+START_TEST(test_message)
+{
+	start(1, 0);
+	ck_assert_str_eq(get(client), "");
+	put(dest, "220 there\r\n");
+	ck_assert_str_eq(get(client), "220 there\r\n");
+	put(client, "HELO c.example\r\n");
+	ck_assert_str_eq(get(dest), "HELO c.example\r\n");
+	put(dest, "250 there\r\n");
+	put(client, "MAIL FROM:<a@b>\r\n");
+	put(dest, "250 a\r\n");
+	put(client, "RCPT TO:<c@d>\r\n");
+	put(dest, "250 b\r\n");
+	put(client, "DATA\r\n");
+	ck_assert_str_eq(get(dest),
+	    "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n");
+	put(dest, "354 go\r\n");
+	put(client, "x: y\r\n\r\n..\r\n.\r\n");
+	ck_assert_str_eq(get(dest), "x: y\r\n\r\n..\r\n.\r\n");
+	put(dest, "250 queued\r\n");
+	ck_assert_str_eq(get(client), "250 there\r\n250 a\r\n250 b\r\n"
+	    "354 go\r\n250 queued\r\n");
+	put(client, "QUIT\r\n");
+	ck_assert_str_eq(get(dest), "QUIT\r\n");
+	put(dest, "221 bye\r\n");
+	ck_assert_str_eq(get(client), "221 bye\r\n");
+	ck_assert_str_eq(get(client), "(end)");
+	ck_assert_uint_eq(ended_id, 7);
+	ck_assert_uint_eq(set.used, 0);
+	ck_assert_ptr_nonnull(strstr(logged, "message sess=0000000000000007 "
+	    "relay=r client=192.0.2.99:1234 destination=192.0.2.1:25 "
+	    "helo=c.example msg=0000000000000007.1 from=a@b nrcpt=1 size=12 "
+	    "delivered=yes "));
+	ck_assert_ptr_nonnull(strstr(logged, "reason=quit\n"));
+}
+END_TEST
+
+START_TEST(test_next_choice)
+{
+	struct addr	a = relays[0].conf->choices[1].addr;
+
+	start(0, ECONNREFUSED);
+	ck_assert_uint_eq(asked, 1);
+	session_connected(session, 1, -1, EHOSTUNREACH, &a);
+	pump();
+	ck_assert_uint_eq(asked, 2);
+	/* An answer to another question is none. */
+	session_connected(session, 1, pair(&dest), 0, &a);
+	ck_assert_str_eq(get(dest), "(end)");
+	(void)close(dest);
+	a = relays[0].conf->choices[2].addr;
+	session_connected(session, 2, pair(&dest), 0, &a);
+	put(dest, "220 third\r\n");
+	ck_assert_str_eq(get(client), "220 third\r\n");
+	ck_assert_uint_eq(relay_choose(&relays[0], 0, loop.now_ms), 2);
+}
+END_TEST
+
+START_TEST(test_no_choice_left)
+{
+	struct addr	a = relays[0].conf->choices[2].addr;
+
+	start(0, ECONNREFUSED);
+	session_connected(session, 1, -1, ECONNREFUSED, &a);
+	pump();
+	session_connected(session, 2, -1, ECONNREFUSED, &a);
+	pump();
+	ck_assert_str_eq(get(client), "421 4.4.1 gw.example.org destination "
+	    "not available\r\n");
+	(void)close(client);
+	client = -1;
+	pump();
+	ck_assert_uint_eq(ended_id, 7);
+	ck_assert_ptr_nonnull(strstr(logged, "reason=\"Connection refused\""));
+}
+END_TEST
+
+START_TEST(test_parent_can_not_be_asked)
+{
+	can_ask = 0;
+	start(0, ENETUNREACH);
+	ck_assert_msg(strncmp(get(client), "421 4.4.1 ", 10) == 0, "no 421");
+}
+END_TEST
+
+START_TEST(test_dest_ends_before_greeting)
+{
+	start(1, 0);
+	(void)close(dest);
+	dest = -1;
+	pump();
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_str_eq(get(client), "");
+}
+END_TEST
+
+START_TEST(test_fail_and_stop)
+{
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	(void)get(client);
+	if (_i == 0)
+		session_fail(session, "for the test");
+	else
+		session_set_stop(&set);
+	pump();
+	ck_assert_msg(strncmp(get(client), _i == 0 ? "421 4.3.0 " :
+	    "421 4.3.2 ", 10) == 0, "no 421");
+	ck_assert_str_eq(get(dest), "(end)");
+}
+END_TEST
+
+/* What one side does not take is not read from the other. */
+START_TEST(test_back_pressure)
+{
+	static char	octets[16384];
+	size_t		sent = 0;
+	ssize_t		n;
+	int		idle = 0;
+
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	put(client, "HELO c\r\n");
+	put(dest, "250 there\r\n");
+	put(client, "MAIL FROM:<a@b>\r\n");
+	put(dest, "250 a\r\n");
+	put(client, "DATA\r\n");
+	put(dest, "354 go\r\n");
+	memset(octets, 'x', sizeof(octets));
+	while (idle < 3 && sent < 100000000) {
+		n = write(client, octets, sizeof(octets));
+		if (n > 0) {
+			sent += (size_t)n;
+			idle = 0;
+		} else
+			idle++;
+		ck_assert_int_eq(loop_once(&loop), 0);
+	}
+	ck_assert_uint_lt(sent, 4000000);
+	ck_assert_uint_le(session->side[SMTP_CLIENT].in.used, BUF_LARGE);
+	ck_assert_uint_eq(session->side[SMTP_CLIENT].is_blocked, 0);
+	ck_assert_uint_eq(session->side[SMTP_DEST].is_blocked, 1);
+}
+END_TEST
+
+START_TEST(test_client_resets_while_reply_is_due)
+{
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	put(client, "HELO c\r\n");
+	put(dest, "250 there\r\n");
+	put(client, "MAIL FROM:<a@b>\r\n");
+	put(dest, "250 a\r\n");
+	put(client, "DATA\r\n");
+	put(dest, "354 go\r\n");
+	put(client, ".\r\n");
+	(void)close(client);	/* with unread replies: a reset */
+	client = -1;
+	pump();
+	put(dest, "250 queued\r\n");
+	ck_assert_ptr_nonnull(strstr(logged, " delivered=yes"));
+	ck_assert_ptr_nonnull(strstr(logged, " undelivered=yes"));
+	ck_assert_uint_eq(ended_id, 7);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite	*s = suite_create("session");
+	TCase	*tc = tcase_create("session");
+	SRunner	*sr;
+	int	 nfailed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_message);
+	tcase_add_test(tc, test_next_choice);
+	tcase_add_test(tc, test_no_choice_left);
+	tcase_add_test(tc, test_parent_can_not_be_asked);
+	tcase_add_test(tc, test_dest_ends_before_greeting);
+	tcase_add_loop_test(tc, test_fail_and_stop, 0, 2);
+	tcase_add_test(tc, test_back_pressure);
+	tcase_add_test(tc, test_client_resets_while_reply_is_due);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	nfailed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return nfailed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
