@@ -50,10 +50,17 @@ enum set {
 #define NONE	0U
 #define EACH	(S(SETS) - 1)
 
+/* Under memcheck a hard limit of descriptors can't be lowered. */
+#ifdef SANDBOX_TRACE
+#define FEW_FILES	0
+#else
+#define FEW_FILES	100
+#endif
+
 static const struct proc_row	rows[SETS] = {
 	[WORKER] = { .role = PROC_WORKER, .name = "worker",
 	    .user = USER_CONF, .root = ROOT_CONF,
-	    .promises = "stdio recvfd", .max_files = 100 },
+	    .promises = "stdio recvfd", .max_files = FEW_FILES },
 	[RESOLVER] = { .role = PROC_WORKER, .name = "resolver",
 	    .user = USER_CONF, .root = ROOT_CONF,
 	    .promises = "stdio inet recvfd" },
