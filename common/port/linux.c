@@ -38,6 +38,7 @@ port_title(const char *role)
 	setproctitle("%s", role);
 }
 
+#ifndef SANDBOX_TRACE
 int
 port_self_path(const char *argv0, char *path, size_t size)
 {
@@ -48,6 +49,24 @@ port_self_path(const char *argv0, char *path, size_t size)
 	}
 	return 0;
 }
+#else
+/* To execve(2) the link is memcheck's own program, to readlink(2) ours. */
+int
+port_self_path(const char *argv0, char *path, size_t size)
+{
+	ssize_t	n;
+
+	(void)argv0;
+	if ((n = readlink(SELF_EXE, path, size)) == -1)
+		return -1;
+	if ((size_t)n >= size) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	path[n] = '\0';
+	return 0;
+}
+#endif
 
 int
 port_unveil(const char *const *paths)

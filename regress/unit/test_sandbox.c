@@ -82,11 +82,14 @@ static int			pair[2], tcp, listener, local, terminal;
 static int
 try_memory(void)
 {
-	void	*big, *p;
+	void	*small, *big, *p;
 
-	if ((big = malloc(8 * 1024 * 1024)) == NULL ||
-	    (big = realloc(big, 32 * 1024 * 1024)) == NULL)
+	if ((small = malloc(8 * 1024 * 1024)) == NULL)
 		return -1;
+	if ((big = realloc(small, 32 * 1024 * 1024)) == NULL) {
+		free(small);
+		return -1;
+	}
 	memset(big, 1, 32 * 1024 * 1024);
 	free(big);
 	p = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
