@@ -145,7 +145,7 @@ part_valgrind()
 	# shellcheck disable=SC2086
 	step_live valgrind-system env TEST_SLOW=10 \
 	    SMTPPROXYD="$(echo $MEMCHECK) $top/build/trace/$PROG" \
-	    /usr/bin/python3 regress/system/run.py --short
+	    /usr/bin/python3 regress/system/run.py --short -j 2
 }
 
 part_cppcheck()
