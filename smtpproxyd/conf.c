@@ -273,7 +273,8 @@ conf_listener_find(const struct conf *c, const struct addr *a)
 
 int
 conf_add_listener(struct conf *c, struct conf_relay *r, const char *host,
-    int64_t port, struct conf_place place, struct conf_why *why)
+    int64_t port, int is_divert, struct conf_place place,
+    struct conf_why *why)
 {
 	const struct conf_listener	 *twin;
 	struct conf_listener		 *l, **end;
@@ -293,6 +294,7 @@ conf_add_listener(struct conf *c, struct conf_relay *r, const char *host,
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		return conf_fail(why, "out of memory");
 	l->addr = a;
+	l->is_divert = is_divert;
 	l->place = place;
 	for (end = &r->listeners; *end != NULL; end = &(*end)->next)
 		;

@@ -67,6 +67,32 @@ enum conf_pregreet {
 	PREGREET_ALLOW
 };
 
+/* How the destination of a session is found. */
+enum conf_forward {
+	FORWARD_FIXED = 0,		/* choices of the configuration */
+	FORWARD_NAT,			/* nat lookup: the firewall is asked */
+	FORWARD_DESTINATION		/* destination: getsockname(2) */
+};
+
+/* What becomes of STARTTLS between client and destination. */
+enum conf_starttls {
+	STARTTLS_HIDE = 0,		/* not offered, 502 */
+	STARTTLS_PASS			/* goes through, opaque from then on */
+};
+
+/* What a client meets whose destination can't be connected to. */
+enum conf_failure {
+	ON_FAILURE_REPLY = 0,		/* 421 */
+	ON_FAILURE_RESET		/* a reset connection */
+};
+
+/* A table as source or destination check; the parser's name first. */
+struct conf_check {
+	char			 table[CONF_NAME_MAX];	/* "": none */
+	struct addr_block	*blocks;	/* array, of conf_finish() */
+	size_t			 nblocks;
+};
+
 /* Where something stood in the configuration. */
 struct conf_place {
 	const char	*file;		/* borrowed from the conf's own list */
@@ -75,6 +101,7 @@ struct conf_place {
 
 struct conf_listener {
 	struct addr		 addr;
+	int			 is_divert;	/* pf divert-to, TPROXY */
 	struct conf_place	 place;
 	struct conf_listener	*next;
 };
@@ -106,9 +133,21 @@ struct conf_relay {
 	struct conf_choice	*choices;	/* array */
 	size_t			 nchoices;
 	size_t			 nannounced;	/* choices; reader only */
+	enum conf_forward	 forward;
+	int			 is_transparent; /* leaves with the client's
+						 * address */
+	struct conf_place	 forward_place;	/* of the first such line */
+	struct conf_check	 only;		/* destinations, not in workers */
+	struct conf_check	 except;	/* likewise */
+	struct conf_check	 bypass;	/* clients, not in workers */
+	enum conf_starttls	 starttls;	/* default: FIXED hides it, the
+						 * others pass it */
+	enum conf_failure	 on_failure;	/* not in workers */
+	uint32_t		 mark;		/* SO_MARK, 0: none; not in
+						 * workers */
 	struct conf_limits	 limits;
 	enum conf_pregreet	 pregreet;
-	int			 has_pregreet;	/* parser only */
+	uint32_t		 is_set;	/* RELAY_* bits, parser only */
 	int			 is_broken;	/* parser: a line failed */
 	char			 pass_verbs[CONF_LIST_MAX][CONF_VERB_MAX];
 	size_t			 npass_verbs;
@@ -116,6 +155,14 @@ struct conf_relay {
 	char			 auth_mechs[CONF_LIST_MAX][CONF_MECH_MAX];
 	size_t			 nauth_mechs;
 	struct conf_relay	*next;
+};
+
+enum conf_relay_setting {		/* bits of conf_relay.is_set */
+	RELAY_PREGREET = 0,
+	RELAY_STARTTLS,
+	RELAY_ON_FAILURE,
+	RELAY_MARK,
+	RELAY_BYPASS
 };
 
 struct conf_table_entry {
@@ -210,9 +257,26 @@ int	conf_add_table_entry(struct conf_table *, const char *,
 struct conf_relay *conf_add_relay(struct conf *, const char *name,
 	    struct conf_place, struct conf_why *);
 int	conf_add_listener(struct conf *, struct conf_relay *, const char *host,
-	    int64_t port, struct conf_place, struct conf_why *);
+	    int64_t port, int is_divert, struct conf_place, struct conf_why *);
 int	conf_add_destination(struct conf_relay *, const char *host,
 	    int is_table, int64_t port, struct conf_place, struct conf_why *);
+/*
+ * forward to nat lookup, forward to destination: one line a relay, and no
+ * fixed destination beside it.  only, except: names of tables, or NULL.
+ */
+int	conf_set_intercept(struct conf_relay *, enum conf_forward,
+	    const char *only, const char *except, struct conf_place,
+	    struct conf_why *);
+/* `transparent` in front of a forward line: all lines of a relay or none. */
+int	conf_set_transparent(struct conf_relay *, int is_transparent,
+	    struct conf_place, struct conf_why *);
+int	conf_set_starttls(struct conf_relay *, enum conf_starttls,
+	    struct conf_why *);
+int	conf_set_on_failure(struct conf_relay *, enum conf_failure,
+	    struct conf_why *);
+int	conf_set_mark(struct conf_relay *, int64_t, struct conf_why *);
+int	conf_set_bypass(struct conf_relay *, const char *table,
+	    struct conf_why *);
 int	conf_set_pregreet(struct conf_relay *, enum conf_pregreet,
 	    struct conf_why *);
 int	conf_add_pass_verb(struct conf_relay *, const char *,

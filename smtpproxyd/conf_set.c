@@ -254,10 +254,8 @@ int
 conf_set_pregreet(struct conf_relay *r, enum conf_pregreet pregreet,
     struct conf_why *why)
 {
-	if (r->has_pregreet)
-		return conf_fail(why, "pregreet is set already, expected it "
-		    "once");
-	r->has_pregreet = 1;
+	if (conf_set_once(&r->is_set, RELAY_PREGREET, "pregreet", why) == -1)
+		return -1;
 	r->pregreet = pregreet;
 	return 0;
 }

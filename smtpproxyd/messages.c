@@ -29,10 +29,10 @@ const struct msg_row	messages[] = {
 	{ MSG_CONF_END, "CONF_END", PARENT, WORKER, SETUP, 0,
 	    2 * U32, 2 * U32 },
 	{ MSG_SESSION_NEW, "SESSION_NEW", PARENT, WORKER, RUN, 2,
-	    4 * U32 + 3 * ADDR_V4, 4 * U32 + 3 * ADDR_V6 },
+	    5 * U32 + 3 * ADDR_V4, 5 * U32 + 3 * ADDR_V6 },
 	/* Where no destination could be had, its address may be none. */
 	{ MSG_SESSION_NEW_ALONE, "SESSION_NEW_ALONE", PARENT, WORKER, RUN, 1,
-	    4 * U32 + 2 * ADDR_V4 + ADDR_NONE, 4 * U32 + 3 * ADDR_V6 },
+	    5 * U32 + 2 * ADDR_V4 + ADDR_NONE, 5 * U32 + 3 * ADDR_V6 },
 	{ MSG_CONNECT, "CONNECT", WORKER, PARENT, RUN_STOP, 0,
 	    U32, U32 },
 	{ MSG_CONNECTED, "CONNECTED", PARENT, WORKER, RUN_STOP, 1,

@@ -24,8 +24,8 @@ enum smtp_msg_type {
 	 * parent to worker: a session that was accepted.  2 descriptors:
 	 * client, then the socket to its choice, still connecting; or one,
 	 * where that could not be started (errno u32 != 0).
-	 * generation u32, relay u32, choice u32, errno u32, client addr,
-	 * listener addr, destination addr.
+	 * generation u32, relay u32, kind u32 (enum session_kind), choice
+	 * u32, errno u32, client addr, listener addr, destination addr.
 	 */
 	MSG_SESSION_NEW,
 	MSG_SESSION_NEW_ALONE,
@@ -43,6 +43,12 @@ enum smtp_msg_type {
 	/* parent to resolve: host str; and back, at most 16 addrs */
 	MSG_RESOLVE,			/* id: number of the question */
 	MSG_RESOLVED			/* error u32, count u8, addrs */
+};
+
+/* How a session is served. */
+enum session_kind {
+	SESSION_SMTP = 0,
+	SESSION_BYPASS			/* octets pass unseen */
 };
 
 /* The error of MSG_RESOLVED; codes of getaddrinfo(3) differ by system. */

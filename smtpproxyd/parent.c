@@ -223,16 +223,22 @@ parent_hand_over(struct parent_worker *w, struct session_record *s,
     int client_fd)
 {
 	const struct conf_choice	*choice = &s->relay->choices[0];
+	struct upstream			 u;
+	struct addr			 source;
 	struct msg_writer		 m;
+	const char			*what;
 	int				 fds[2], error = 0;
 
 	fds[0] = client_fd;
-	if ((fds[1] = upstream_connect(&choice->addr)) == -1)
+	memset(&u, 0, sizeof(u));
+	u.dest = &choice->addr;
+	if ((fds[1] = upstream_connect(&u, &source, &what)) == -1)
 		error = errno;
 	msg_start(&m, fds[1] == -1 ? MSG_SESSION_NEW_ALONE :
 	    MSG_SESSION_NEW, s->id);
 	msg_put_u32(&m, parent.conf->generation);
 	msg_put_u32(&m, s->relay->number);
+	msg_put_u32(&m, s->is_bypass ? SESSION_BYPASS : SESSION_SMTP);
 	msg_put_u32(&m, s->choice);
 	msg_put_u32(&m, (uint32_t)error);
 	msg_put_addr(&m, &s->client);
@@ -366,13 +372,18 @@ static void
 parent_answer_connect(struct proc_child *child, struct session_record *s)
 {
 	const struct conf_choice	*choice;
+	struct upstream			 u;
+	struct addr			 source;
 	struct msg_writer		 m;
+	const char			*what;
 	int				 fd, error = EAGAIN;
 
 	choice = &s->relay->choices[s->choice];
 	fd = -1;
+	memset(&u, 0, sizeof(u));
+	u.dest = &choice->addr;
 	if (parent_take_token(parent_worker_of(child)) == 0 &&
-	    (fd = upstream_connect(&choice->addr)) == -1)
+	    (fd = upstream_connect(&u, &source, &what)) == -1)
 		error = errno;
 	msg_start(&m, fd == -1 ? MSG_CONNECT_FAILED : MSG_CONNECTED, s->id);
 	msg_put_u32(&m, s->choice);

@@ -227,7 +227,7 @@ relay_end	: '}'
 
 relay_opt	: LISTEN ON STRING port		{
 			(void)parse_check(conf_add_listener(p.conf, p.relay,
-			    $3.text, $4.n, $3.place, WHY), &$3.place, WHY);
+			    $3.text, $4.n, 0, $3.place, WHY), &$3.place, WHY);
 		}
 		| FORWARD TO STRING port	{
 			(void)parse_check(conf_add_destination(p.relay,

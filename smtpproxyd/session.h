@@ -106,6 +106,7 @@ struct session_new {
 	struct relay	*relay;
 	uint32_t	 choice;
 	int		 error;		/* errno of the destination */
+	int		 is_bypass;
 	struct addr	 client;
 	struct addr	 listener;
 	struct addr	 dest;

@@ -32,7 +32,13 @@ struct session_record {
 	struct client_count	*relay_count;
 	struct addr		 client;
 	struct addr		 listener;
+	struct addr		 original;	/* family 0: fixed relay */
+	int			 is_bypass;
 	uint32_t		 choice;	/* last one asked for */
+	/* The socket that left last: where from, and where to. */
+	LIST_ENTRY(session_record) by_source;
+	struct addr		 source;	/* family 0: not in the table */
+	struct addr		 dest;
 };
 LIST_HEAD(session_records, session_record);
 
@@ -55,6 +61,24 @@ struct session_record	*sessions_add(const struct conf *,
 			    struct session_owner *, const char **refusal);
 void	sessions_remove(struct session_record *);
 struct session_record	*sessions_find(uint64_t id);
+/* Where its connection goes: its choice, or the original destination. */
+const struct addr	*sessions_dest(const struct session_record *);
+/* It is another worker's from here on. */
+void	sessions_move(struct session_record *, struct session_owner *);
+
+/*
+ * The address from which a session's connection leaves, so that it is known
+ * when a firewall sends it back to us (DECISIONS, loop guard).
+ */
+void	sessions_set_source(struct session_record *, const struct addr *source,
+	    const struct addr *dest);
+/*
+ * Is an accepted connection, by its peer, one of our own?  original: where it
+ * was going, if that is known (NULL: fixed relay).  A client may use for
+ * another destination the port that we use under its address, so both count.
+ */
+int	sessions_is_ours(const struct addr *peer, const struct addr *original);
+
 /* All sessions of a worker that died. */
 void	sessions_remove_all(struct session_owner *);
 size_t	sessions_used(void);

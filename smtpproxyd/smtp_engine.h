@@ -49,6 +49,9 @@ enum smtp_state {
 	SMTP_CHUNK,		/* BDAT, counted octets */
 	SMTP_SKIP_CONTENT,	/* refused content, dropped */
 	SMTP_SKIP_CHUNK,	/* a refused chunk, dropped */
+	SMTP_TLS_FIRST,		/* 220 to STARTTLS is out: the client's
+				 * handshake comes first, or nothing does */
+	SMTP_OPAQUE,		/* octets pass unread, both ways */
 	SMTP_LAST,		/* all is said; one more command is answered */
 	SMTP_OVER,		/* nothing is read any more */
 	SMTP_STATES
@@ -97,6 +100,7 @@ struct smtp_settings {
 	uint32_t		 max_errors;		/* 0: no limit */
 	int			 allow_pregreet;
 	const char *const	*pass_verbs;	/* NULL-terminated, or NULL */
+	/* STARTTLS goes through where ehlo.remove does not have it. */
 	int64_t			 timeout_ms[SMTP_TIMEOUTS];	/* 0: none */
 };
 
@@ -176,6 +180,9 @@ enum smtp_answer {
 					 * close both */
 #define EVENT_WIPE		0x08	/* credentials passed: wipe, not only
 					 * drop, what was sent and taken */
+#define EVENT_SHUT_DEST		0x10	/* opaque: the client's end has come,
+					 * pass it on once all is sent */
+#define EVENT_SHUT_CLIENT	0x20	/* likewise, the other way */
 
 struct smtp_engine {
 	const struct smtp_settings *set;
@@ -249,6 +256,13 @@ struct smtp_engine {
 void	smtp_engine_init(struct smtp_engine *, const struct smtp_settings *,
 	    struct buf_pool *, int64_t now_ms);
 void	smtp_engine_clear(struct smtp_engine *);
+
+/*
+ * Right after init: an opaque session from its first octet (bypass).  Nothing
+ * is read as SMTP, nothing of our own is said but a 421 where no destination
+ * can be had.
+ */
+void	smtp_engine_bypass(struct smtp_engine *, int64_t now_ms);
 
 /*
  * The destination's connection stands; or could not be made, or was given up,

@@ -135,7 +135,7 @@ static int
 worker_read_new(struct worker *w, struct msg *m, struct session_new *n)
 {
 	struct msg_reader	r;
-	uint32_t		generation, relay, error;
+	uint32_t		generation, relay, kind, error;
 
 	memset(n, 0, sizeof(*n));
 	n->client_fd = n->dest_fd = -1;
@@ -143,6 +143,7 @@ worker_read_new(struct worker *w, struct msg *m, struct session_new *n)
 	n->id = m->id;
 	generation = msg_u32(&r);
 	relay = msg_u32(&r);
+	kind = msg_u32(&r);
 	n->choice = msg_u32(&r);
 	error = msg_u32(&r);
 	n->error = (int)error;
@@ -150,8 +151,9 @@ worker_read_new(struct worker *w, struct msg *m, struct session_new *n)
 	msg_addr(&r, &n->listener);
 	msg_addr(&r, &n->dest);
 	if (msg_done(&r) == -1 || generation != w->conf->generation ||
-	    relay >= w->conf->nrelays)
+	    relay >= w->conf->nrelays || kind > SESSION_BYPASS)
 		return -1;
+	n->is_bypass = kind == SESSION_BYPASS;
 	n->relay = &w->relays[relay];
 	return 0;
 }

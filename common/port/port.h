@@ -101,4 +101,52 @@ int	port_park_wait(int queue, void **tags, int n);
  */
 int	port_set_keepalive(int fd, int idle_s);
 
+/*
+ * Interception.  All of it is the parent's, while it is root.
+ *
+ * A socket that may be bound to an address that is not ours: before bind(2)
+ * of a listener that takes diverted connections (Linux TPROXY), and of a
+ * connection that leaves with the client's address.  OpenBSD: SO_BINDANY, and
+ * nothing for a listener, since pf's divert-to needs none.
+ *   returns   0, or -1 with errno
+ */
+int	port_set_divert_listener(int fd, int family);
+int	port_set_bind_any(int fd, int family);
+
+/*
+ * The firewall's mark on what this socket sends (Linux SO_MARK), so that
+ * rules can leave our own connections alone.  ENOTSUP where there is none.
+ */
+int	port_set_mark(int fd, uint32_t mark);
+
+/*
+ * Where a connection that the firewall has translated was going: pf rdr-to
+ * (DIOCNATLOOK), Linux REDIRECT and DNAT (SO_ORIGINAL_DST).
+ *   fd       the accepted socket
+ *   client   its peer;  local  its own address; of one family
+ *   returns  0; -1 with errno (ENOENT: the firewall knows of no translation)
+ * port_nat_open() comes first, once: it opens what is needed, read only.
+ */
+struct sockaddr;
+struct sockaddr_storage;
+int	port_nat_open(void);
+int	port_nat_lookup(int fd, const struct sockaddr *client,
+	    const struct sockaddr *local, struct sockaddr_storage *original);
+/* Appended to the log line of a failed lookup: what else to try, or "". */
+const char	*port_nat_hint(void);
+
+/*
+ * What can be checked before a relay is started: capability, device, kernel
+ * module.
+ *   returns   0; -1 with *what to mend, constant text
+ */
+enum port_intercept {
+	PORT_NAT = 0,		/* forward to nat lookup */
+	PORT_DIVERT,		/* listen ... divert */
+	PORT_DIVERT_ANY,	/* the same on a wildcard address */
+	PORT_TRANSPARENT,	/* transparent forward */
+	PORT_MARK		/* mark */
+};
+int	port_check_intercept(enum port_intercept, const char **what);
+
 #endif

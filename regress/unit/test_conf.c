@@ -254,7 +254,7 @@ START_TEST(hosts)
 	    -1);
 	ck_assert_int_eq(conf_add_destination(r, "mx", 0, 65536, place,
 	    &why), -1);
-	ck_assert_int_eq(conf_add_listener(c, r, "127.0.0.1", 65536, place,
+	ck_assert_int_eq(conf_add_listener(c, r, "127.0.0.1", 65536, 0, place,
 	    &why), -1);
 	conf_free(c);
 }
@@ -291,7 +291,7 @@ START_TEST(counts)
 
 	c = conf_new();
 	ck_assert_ptr_nonnull(r = conf_add_relay(c, "r", place, &why));
-	ck_assert_int_eq(conf_add_listener(c, r, "::1", 1, place, &why), 0);
+	ck_assert_int_eq(conf_add_listener(c, r, "::1", 1, 0, place, &why), 0);
 	for (i = 0; i <= CONF_CHOICES_MAX; i++) {
 		(void)snprintf(text, sizeof(text), "10.0.%d.%d", i / 256,
 		    i % 256);
@@ -314,7 +314,7 @@ START_TEST(finish)
 	struct conf_why		 why;
 
 	ck_assert_ptr_nonnull(r = conf_add_relay(c, "r", place, &why));
-	ck_assert_int_eq(conf_add_listener(c, r, "::1", 1, place, &why), 0);
+	ck_assert_int_eq(conf_add_listener(c, r, "::1", 1, 0, place, &why), 0);
 	ck_assert_int_eq(conf_add_destination(r, "mx", 0, 25, place, &why),
 	    0);
 	/* The same host twice is one choice, another port is another one. */
