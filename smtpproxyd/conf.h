@@ -137,7 +137,8 @@ struct conf_relay {
 	int			 is_transparent; /* leaves with the client's
 						 * address */
 	struct conf_place	 forward_place;	/* of the first such line */
-	struct conf_check	 only;		/* destinations, not in workers */
+	struct conf_check	 only;		/* destinations; not in
+						 * workers */
 	struct conf_check	 except;	/* likewise */
 	struct conf_check	 bypass;	/* clients, not in workers */
 	enum conf_starttls	 starttls;	/* default: FIXED hides it, the

@@ -36,7 +36,7 @@ listen_set_options(int fd, int family)
 }
 
 int
-listen_open(const struct addr *addr, const char **what)
+listen_open(const struct addr *addr, int is_divert, const char **what)
 {
 	struct sockaddr_storage	ss;
 	socklen_t		len = addr_to_sockaddr(addr, &ss);
@@ -49,6 +49,9 @@ listen_open(const struct addr *addr, const char **what)
 		return -1;
 	*what = "socket options";
 	if (listen_set_options(fd, addr->family) == -1)
+		goto fail;
+	*what = "divert: CAP_NET_ADMIN is needed";
+	if (is_divert && port_set_divert_listener(fd, addr->family) == -1)
 		goto fail;
 	*what = "bind";
 	if (bind(fd, (struct sockaddr *)&ss, len) == -1)

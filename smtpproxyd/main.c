@@ -18,6 +18,7 @@
 #include "../privsep/proc.h"
 #include "build_id.h"
 #include "conf_load.h"
+#include "intercept.h"
 #include "messages.h"
 #include "parent.h"
 #include "resolve.h"
@@ -75,6 +76,15 @@ load(const char *file, const char *self_path)
 	c = conf_load(file, resolver_lookup, r);
 	resolver_free(r);
 	return c;
+}
+
+/* What -n -v finds is for mending, no error of the file. */
+static void
+say_finding(void *arg, const struct conf_place *place, const char *why)
+{
+	(void)arg;
+	(void)fprintf(stderr, "%s:%d: warning: %s\n", place->file,
+	    place->line, why);
 }
 
 struct options {
@@ -147,6 +157,8 @@ main(int argc, char *argv[], char *envp[])
 	if ((c = load(o.file, self_path)) == NULL)
 		return 1;
 	if (o.is_check) {
+		if (o.verbose)
+			(void)intercept_check(c, say_finding, NULL);
 		(void)fprintf(stderr, "configuration OK\n");
 		conf_free(c);
 		return 0;

@@ -28,11 +28,13 @@
 #include "../privsep/chan.h"
 #include "../privsep/proc.h"
 #include "conf_wire.h"
+#include "intercept.h"
 #include "listen.h"
 #include "messages.h"
 #include "sessions.h"
 #include "upstream.h"
 #include "version.h"
+#include "waiting.h"
 
 #define ACCEPT_BATCH		16	/* a listener and wake-up */
 #define ACCEPT_PAUSE_MS		1000	/* no descriptors left */
@@ -43,6 +45,9 @@
 #define CONNECT_BURST		2000
 #define REFUSAL_TEXT		"421 4.7.0 too many connections\r\n"
 #define NO_ROOM_TEXT		"421 4.3.2 service not available\r\n"
+#define NO_DEST_TEXT		"421 4.3.0 original destination not known\r\n"
+#define DEST_TEXT		"421 4.7.0 destination not allowed\r\n"
+#define LOOP_TEXT		"421 4.4.6 routing loop detected\r\n"
 
 struct parent_worker {
 	struct proc_child	*child;
@@ -64,6 +69,7 @@ static struct {
 	struct conf		*conf;
 	struct parent_listener	*listeners;
 	size_t			 nlisteners;
+	struct session_owner	 waiting;	/* sessions of waiting.c */
 	struct parent_worker	 workers[CONF_WORKERS_MAX];
 	int			 signal_pipe[2];
 	struct loop_fd		 signal_lfd;
@@ -218,23 +224,44 @@ parent_refuse(int fd, const char *text)
 	(void)close(fd);
 }
 
-static void
-parent_hand_over(struct parent_worker *w, struct session_record *s,
-    int client_fd)
+/*
+ * Start the connection of a session, from its own record alone.  What fails
+ * is said once, by client address; the worker tells the client.
+ */
+static int
+parent_connect(struct session_record *s)
 {
-	const struct conf_choice	*choice = &s->relay->choices[0];
-	struct upstream			 u;
-	struct addr			 source;
-	struct msg_writer		 m;
-	const char			*what;
-	int				 fds[2], error = 0;
+	struct upstream	 u;
+	struct addr	 source;
+	const char	*what;
+	int		 fd, saved;
+
+	u.dest = sessions_dest(s);
+	u.client = s->relay->is_transparent ? &s->client : NULL;
+	u.mark = s->relay->mark;
+	fd = upstream_connect(&u, &source, &what);
+	if (fd == -1) {
+		saved = errno;
+		sessions_note_refusal(&s->client, s->relay->name, what,
+		    parent.loop.now_ms);
+		errno = saved;
+		return -1;
+	}
+	sessions_set_source(s, &source, u.dest);
+	return fd;
+}
+
+/* Both descriptors are done with here.  dest_fd -1: error says why. */
+static void
+parent_hand_over(struct session_record *s, struct parent_worker *w,
+    int client_fd, int dest_fd, int error)
+{
+	struct msg_writer	m;
+	int			fds[2];
 
 	fds[0] = client_fd;
-	memset(&u, 0, sizeof(u));
-	u.dest = &choice->addr;
-	if ((fds[1] = upstream_connect(&u, &source, &what)) == -1)
-		error = errno;
-	msg_start(&m, fds[1] == -1 ? MSG_SESSION_NEW_ALONE :
+	fds[1] = dest_fd;
+	msg_start(&m, dest_fd == -1 ? MSG_SESSION_NEW_ALONE :
 	    MSG_SESSION_NEW, s->id);
 	msg_put_u32(&m, parent.conf->generation);
 	msg_put_u32(&m, s->relay->number);
@@ -243,16 +270,70 @@ parent_hand_over(struct parent_worker *w, struct session_record *s,
 	msg_put_u32(&m, (uint32_t)error);
 	msg_put_addr(&m, &s->client);
 	msg_put_addr(&m, &s->listener);
-	msg_put_addr(&m, &choice->addr);
+	msg_put_addr(&m, sessions_dest(s));
 	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(w->child), &m,
-	    fds, fds[1] == -1 ? 1 : 2, 0) == -1) {
+	    fds, dest_fd == -1 ? 1 : 2, 0) == -1) {
 		log_warn("session could not be handed over");
 		sessions_remove(s);
 		parent_refuse(client_fd, NO_ROOM_TEXT);
 	} else
 		(void)close(client_fd);	/* sent, or a copy waits */
-	if (fds[1] != -1)
-		(void)close(fds[1]);
+	if (dest_fd != -1)
+		(void)close(dest_fd);
+}
+
+/* The destination stands; the client has waited for it here. */
+static void
+parent_on_waited(struct session_record *s, int client_fd, int dest_fd)
+{
+	struct parent_worker	*w;
+
+	if ((w = parent_choose_worker()) == NULL) {
+		sessions_remove(s);
+		(void)close(dest_fd);
+		parent_refuse(client_fd, NO_ROOM_TEXT);
+		return;
+	}
+	sessions_move(s, &w->owner);
+	parent_hand_over(s, w, client_fd, dest_fd, 0);
+}
+
+/*
+ * May this connection become a session, and where was it going?
+ *   returns   NULL, or what the client is told, with *why for the log
+ */
+static const char *
+parent_judge(const struct conf_relay *r, int fd, const struct addr *client,
+    struct addr *original, const char **why)
+{
+	const struct addr	*known = NULL;
+
+	memset(original, 0, sizeof(*original));
+	if (r->forward != FORWARD_FIXED) {
+		if (intercept_find(r, fd, client, original, why) == -1)
+			return NO_DEST_TEXT;
+		known = original;
+	}
+	*why = "loop: the connection is one of our own";
+	if (sessions_is_ours(client, known))
+		return LOOP_TEXT;
+	if (known != NULL && (*why = intercept_refusal(parent.conf, r,
+	    original)) != NULL)
+		return DEST_TEXT;
+	return NULL;
+}
+
+static void
+parent_begin(struct session_record *s, struct parent_worker *w, int fd)
+{
+	int	dest_fd;
+
+	if (s->relay->on_failure == ON_FAILURE_RESET) {
+		waiting_add(s, fd);
+		return;
+	}
+	dest_fd = parent_connect(s);
+	parent_hand_over(s, w, fd, dest_fd, dest_fd == -1 ? errno : 0);
 }
 
 static void
@@ -260,23 +341,29 @@ parent_accepted(struct parent_listener *l, struct parent_worker *w, int fd,
     const struct sockaddr *sa)
 {
 	struct session_record	*s;
-	struct addr		 client;
-	const char		*refusal;
+	struct addr		 client, original;
+	const char		*why, *text;
 
 	if (addr_from_sockaddr(&client, sa) == -1) {
 		(void)close(fd);
 		return;
 	}
-	s = sessions_add(parent.conf, l->relay, &client, &w->owner,
-	    &refusal);
+	s = NULL;
+	text = parent_judge(l->relay, fd, &client, &original, &why);
+	if (text == NULL && (s = sessions_add(parent.conf, l->relay, &client,
+	    l->relay->on_failure == ON_FAILURE_RESET ? &parent.waiting :
+	    &w->owner, &why)) == NULL)
+		text = REFUSAL_TEXT;
 	if (s == NULL) {
-		sessions_note_refusal(&client, l->relay->name, refusal,
+		sessions_note_refusal(&client, l->relay->name, why,
 		    parent.loop.now_ms);
-		parent_refuse(fd, REFUSAL_TEXT);
+		parent_refuse(fd, text);
 		return;
 	}
 	s->listener = l->conf->addr;
-	parent_hand_over(w, s, fd);
+	s->original = original;
+	s->is_bypass = intercept_is_bypass(l->relay, &client);
+	parent_begin(s, w, fd);
 }
 
 static void
@@ -371,25 +458,17 @@ parent_take_token(struct parent_worker *w)
 static void
 parent_answer_connect(struct proc_child *child, struct session_record *s)
 {
-	const struct conf_choice	*choice;
-	struct upstream			 u;
-	struct addr			 source;
-	struct msg_writer		 m;
-	const char			*what;
-	int				 fd, error = EAGAIN;
+	struct msg_writer	m;
+	int			fd = -1, error = EAGAIN;
 
-	choice = &s->relay->choices[s->choice];
-	fd = -1;
-	memset(&u, 0, sizeof(u));
-	u.dest = &choice->addr;
 	if (parent_take_token(parent_worker_of(child)) == 0 &&
-	    (fd = upstream_connect(&u, &source, &what)) == -1)
+	    (fd = parent_connect(s)) == -1)
 		error = errno;
 	msg_start(&m, fd == -1 ? MSG_CONNECT_FAILED : MSG_CONNECTED, s->id);
 	msg_put_u32(&m, s->choice);
 	if (fd == -1)
 		msg_put_u32(&m, (uint32_t)error);
-	msg_put_addr(&m, &choice->addr);
+	msg_put_addr(&m, sessions_dest(s));
 	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(child), &m,
 	    &fd, fd == -1 ? 0 : 1, 1) == -1)
 		proc_child_kill(child, "channel full");
@@ -459,6 +538,7 @@ parent_stop(int signal)
 	log_info("stopping on signal %d, %zu sessions open", signal,
 	    sessions_used());
 	parent_close_listeners();
+	waiting_stop();
 	sessions_flush_refusals(parent.loop.now_ms, 1);
 	proc_stop(STOP_SECONDS);
 }
@@ -569,7 +649,7 @@ parent_listen(const struct conf_relay *r, const struct conf_listener *c)
 	char			 text[ADDR_TEXT_MAX];
 	const char		*what;
 
-	if ((l->fd = listen_open(&c->addr, &what)) == -1)
+	if ((l->fd = listen_open(&c->addr, c->is_divert, &what)) == -1)
 		fatal("%s:%d: listen on %s: %s", c->place.file,
 		    c->place.line, addr_text(&c->addr, text), what);
 	l->conf = c;
@@ -645,6 +725,33 @@ parent_start_children(void)
 	}
 }
 
+static void
+parent_say_finding(void *arg, const struct conf_place *place,
+    const char *why)
+{
+	(void)arg;
+	log_warnx("%s:%d: %s", place->file, place->line, why);
+}
+
+/* What interception needs of the system; what is missing is said. */
+static void
+parent_prepare_intercept(void)
+{
+	static const struct waiting_ops	ops = {
+		.connect = parent_connect,
+		.connected = parent_on_waited
+	};
+	const struct conf_relay		*r;
+
+	(void)intercept_check(parent.conf, parent_say_finding, NULL);
+	for (r = parent.conf->relays; r != NULL; r = r->next)
+		if (r->forward == FORWARD_NAT && port_nat_open() == -1)
+			fatal("%s:%d: nat lookup", r->place.file,
+			    r->place.line);
+	LIST_INIT(&parent.waiting.records);
+	waiting_init(&parent.loop, &ops);
+}
+
 static int
 open_stderr(void)
 {
@@ -682,6 +789,7 @@ parent_run(struct conf *conf, const struct parent_options *o)
 	parent_raise_limits();
 	sessions_init(time(NULL));
 	parent_open_listeners();
+	parent_prepare_intercept();
 	if (!o->is_foreground && daemon(0, 0) == -1)
 		fatal("daemon");
 	parent_unveil(o->self_path);

@@ -25,6 +25,7 @@ struct refusal {
 };
 
 static struct session_records	 bucket[SESSIONS_BUCKETS];
+static struct session_records	 sources[SESSIONS_BUCKETS];
 static struct client_count	*clients[CLIENT_BUCKETS];
 static uint64_t			 client_key[2];
 static uint32_t			*relay_used;	/* sessions of each relay */
@@ -40,6 +41,8 @@ sessions_init(int64_t start_time)
 
 	for (i = 0; i < SESSIONS_BUCKETS; i++)
 		LIST_INIT(&bucket[i]);
+	for (i = 0; i < SESSIONS_BUCKETS; i++)
+		LIST_INIT(&sources[i]);
 	/* So that no client can choose addresses that fall together. */
 	arc4random_buf(client_key, sizeof(client_key));
 	next_id = (uint64_t)start_time << 32;
@@ -206,6 +209,8 @@ sessions_remove(struct session_record *s)
 {
 	LIST_REMOVE(s, by_id);
 	LIST_REMOVE(s, by_worker);
+	if (s->source.family != 0)
+		LIST_REMOVE(s, by_source);
 	s->owner->used--;
 	client_release(s->global_count);
 	client_release(s->relay_count);
@@ -232,6 +237,57 @@ sessions_remove_all(struct session_owner *owner)
 
 	while ((s = LIST_FIRST(&owner->records)) != NULL)
 		sessions_remove(s);
+}
+
+const struct addr *
+sessions_dest(const struct session_record *s)
+{
+	return s->original.family != 0 ? &s->original :
+	    &s->relay->choices[s->choice].addr;
+}
+
+void
+sessions_move(struct session_record *s, struct session_owner *to)
+{
+	LIST_REMOVE(s, by_worker);
+	s->owner->used--;
+	s->owner = to;
+	LIST_INSERT_HEAD(&to->records, s, by_worker);
+	to->used++;
+}
+
+static struct session_records *
+source_bucket(const struct addr *a)
+{
+	uint8_t	key[9];
+
+	client_key_of(a, key);
+	return &sources[client_hash(key, a->port) ^
+	    (a->port & (SESSIONS_BUCKETS - 1))];
+}
+
+void
+sessions_set_source(struct session_record *s, const struct addr *source,
+    const struct addr *dest)
+{
+	if (s->source.family != 0)
+		LIST_REMOVE(s, by_source);
+	s->source = *source;
+	s->dest = *dest;
+	if (source->family != 0)
+		LIST_INSERT_HEAD(source_bucket(source), s, by_source);
+}
+
+int
+sessions_is_ours(const struct addr *peer, const struct addr *original)
+{
+	const struct session_record	*s;
+
+	LIST_FOREACH(s, source_bucket(peer), by_source)
+		if (addr_is_equal(&s->source, peer) &&
+		    (original == NULL || addr_is_equal(&s->dest, original)))
+			return 1;
+	return 0;
 }
 
 size_t

@@ -7,8 +7,13 @@
 
 #include <sys/types.h>
 #include <sys/event.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <net/pfvar.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -243,4 +248,141 @@ port_set_keepalive(int fd, int idle_s)
 
 	(void)idle_s;
 	return setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+/* --- Interception: pf(4), getsockopt(2) --- */
+
+static int	pf_fd = -1;
+
+int
+port_set_bind_any(int fd, int family)
+{
+	int	on = 1;
+
+	(void)family;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDANY, &on, sizeof(on));
+}
+
+/* divert-to finds a listener that is bound to its address: nothing to set. */
+int
+port_set_divert_listener(int fd, int family)
+{
+	(void)fd;
+	(void)family;
+	return 0;
+}
+
+int
+port_set_mark(int fd, uint32_t mark)
+{
+	(void)fd;
+	(void)mark;
+	errno = ENOTSUP;	/* pf rules tell by received-on */
+	return -1;
+}
+
+int
+port_nat_open(void)
+{
+	if (pf_fd == -1)
+		pf_fd = open("/dev/pf", O_RDONLY | O_CLOEXEC);
+	return pf_fd == -1 ? -1 : 0;
+}
+
+/* Address and port in pf's form, which has both families in one union. */
+static void
+pf_put(struct pf_addr *addr, uint16_t *port, const struct sockaddr *sa)
+{
+	const struct sockaddr_in	*sin;
+	const struct sockaddr_in6	*sin6;
+
+	if (sa->sa_family == AF_INET6) {
+		sin6 = (const struct sockaddr_in6 *)(const void *)sa;
+		memcpy(addr, &sin6->sin6_addr, sizeof(sin6->sin6_addr));
+		*port = sin6->sin6_port;
+	} else {
+		sin = (const struct sockaddr_in *)(const void *)sa;
+		memcpy(addr, &sin->sin_addr, sizeof(sin->sin_addr));
+		*port = sin->sin_port;
+	}
+}
+
+static void
+pf_get(struct sockaddr_storage *ss, sa_family_t af,
+    const struct pf_addr *addr, uint16_t port)
+{
+	struct sockaddr_in	*sin = (struct sockaddr_in *)(void *)ss;
+	struct sockaddr_in6	*sin6 = (struct sockaddr_in6 *)(void *)ss;
+
+	memset(ss, 0, sizeof(*ss));
+	ss->ss_family = af;
+	if (af == AF_INET6) {
+		ss->ss_len = sizeof(*sin6);
+		memcpy(&sin6->sin6_addr, addr, sizeof(sin6->sin6_addr));
+		sin6->sin6_port = port;
+	} else {
+		ss->ss_len = sizeof(*sin);
+		memcpy(&sin->sin_addr, addr, sizeof(sin->sin_addr));
+		sin->sin_port = port;
+	}
+}
+
+int
+port_nat_lookup(int fd, const struct sockaddr *client,
+    const struct sockaddr *local, struct sockaddr_storage *original)
+{
+	static const uint8_t	directions[] = { PF_IN, PF_OUT };
+	struct pfioc_natlook	pnl;
+	socklen_t		len = sizeof(int);
+	size_t			i;
+	int			rtable = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_RTABLE, &rtable, &len) == -1)
+		return -1;
+	for (i = 0; i < sizeof(directions); i++) {
+		memset(&pnl, 0, sizeof(pnl));
+		pnl.af = client->sa_family;
+		pnl.proto = IPPROTO_TCP;
+		pnl.rdomain = (uint16_t)rtable;
+		pf_put(&pnl.saddr, &pnl.sport, client);
+		pf_put(&pnl.daddr, &pnl.dport, local);
+		pnl.direction = directions[i];
+		if (ioctl(pf_fd, DIOCNATLOOK, &pnl) == 0) {
+			pf_get(original, pnl.af, &pnl.rdaddr, pnl.rdport);
+			return 0;
+		}
+		if (errno != ENOENT)
+			return -1;
+	}
+	return -1;
+}
+
+int
+port_check_intercept(enum port_intercept kind, const char **what)
+{
+	switch (kind) {
+	case PORT_NAT:
+		*what = "/dev/pf can't be opened: start it as root";
+		return port_nat_open();
+	case PORT_DIVERT_ANY:
+		*what = "divert-to finds only a listener that is bound to "
+		    "exactly its address: listen on that, as on 127.0.0.1";
+		break;
+	case PORT_MARK:
+		*what = "there are no marks on this system: use received-on "
+		    "in pf.conf";
+		break;
+	default:
+		return 0;
+	}
+	errno = ENOTSUP;
+	return -1;
+}
+
+/* Recent kernels answer ENOENT for states that are there: see the manual. */
+const char *
+port_nat_hint(void)
+{
+	return "nat lookup: pf has no state for it; divert-to is the way on "
+	    "this system (listen ... divert, forward to destination)";
 }

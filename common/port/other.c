@@ -149,3 +149,56 @@ port_set_keepalive(int fd, int idle_s)
 	(void)idle_s;
 	return setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
+
+int
+port_set_divert_listener(int fd, int family)
+{
+	(void)fd;
+	(void)family;
+	return port_unsupported();
+}
+
+int
+port_set_bind_any(int fd, int family)
+{
+	return port_set_divert_listener(fd, family);
+}
+
+int
+port_set_mark(int fd, uint32_t mark)
+{
+	(void)fd;
+	(void)mark;
+	return port_unsupported();
+}
+
+int
+port_nat_open(void)
+{
+	return port_unsupported();
+}
+
+int
+port_nat_lookup(int fd, const struct sockaddr *client,
+    const struct sockaddr *local, struct sockaddr_storage *original)
+{
+	(void)fd;
+	(void)client;
+	(void)local;
+	(void)original;
+	return port_unsupported();
+}
+
+int
+port_check_intercept(enum port_intercept kind, const char **what)
+{
+	(void)kind;
+	*what = port_sandbox_name();
+	return port_unsupported();
+}
+
+const char *
+port_nat_hint(void)
+{
+	return "";
+}

@@ -132,7 +132,7 @@ struct sockaddr_storage;
 int	port_nat_open(void);
 int	port_nat_lookup(int fd, const struct sockaddr *client,
 	    const struct sockaddr *local, struct sockaddr_storage *original);
-/* Appended to the log line of a failed lookup: what else to try, or "". */
+/* Why a lookup finds nothing on this system and what to try, or "". */
 const char	*port_nat_hint(void);
 
 /*

@@ -206,6 +206,78 @@ START_TEST(test_refusals)
 }
 END_TEST
 
+/* Our own connections are known by where they leave from and go to. */
+START_TEST(test_sources)
+{
+	static const struct {
+		const char	*peer;
+		uint16_t	 port;
+		const char	*original;	/* NULL: not known */
+		int		 want;
+	} rows[] = {
+		{ "192.0.2.9", 40000, NULL, 1 },
+		{ "192.0.2.9", 40000, "198.51.100.1", 1 },
+		{ "192.0.2.9", 40000, "198.51.100.2", 0 },
+		{ "192.0.2.9", 40001, NULL, 0 },
+		{ "192.0.2.10", 40000, NULL, 0 }
+	};
+	struct session_record	*s = add(b, "192.0.2.9", &one, NULL);
+	struct addr		 source, dest, peer, original;
+	size_t			 i;
+
+	ck_assert_int_eq(addr_parse(&source, "192.0.2.9"), 0);
+	ck_assert_int_eq(addr_parse(&dest, "198.51.100.1"), 0);
+	source.port = 40000;
+	dest.port = 25;
+	sessions_set_source(s, &source, &dest);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ck_assert_int_eq(addr_parse(&peer, rows[i].peer), 0);
+		peer.port = rows[i].port;
+		if (rows[i].original != NULL)
+			ck_assert_int_eq(addr_parse(&original,
+			    rows[i].original), 0);
+		original.port = 25;
+		ck_assert_msg(sessions_is_ours(&peer, rows[i].original ==
+		    NULL ? NULL : &original) == rows[i].want, "row %zu", i);
+	}
+	/* The next connection of the session takes its place. */
+	source.port = 40001;
+	sessions_set_source(s, &source, &dest);
+	ck_assert_int_eq(sessions_is_ours(&source, NULL), 1);
+	source.port = 40000;
+	ck_assert_int_eq(sessions_is_ours(&source, NULL), 0);
+	source.port = 40001;
+	sessions_remove(s);
+	ck_assert_int_eq(sessions_is_ours(&source, NULL), 0);
+}
+END_TEST
+
+START_TEST(test_destination)
+{
+	struct session_record	*s = add(b, "192.0.2.9", &one, NULL);
+	char			 t[ADDR_TEXT_MAX];
+
+	ck_assert_str_eq(addr_text(sessions_dest(s), t), "192.0.2.1:25");
+	ck_assert_int_eq(addr_parse(&s->original, "2001:db8::7"), 0);
+	s->original.port = 587;
+	ck_assert_str_eq(addr_text(sessions_dest(s), t),
+	    "[2001:db8::7]:587");
+}
+END_TEST
+
+START_TEST(test_move)
+{
+	struct session_record	*s = add(b, "192.0.2.9", &one, NULL);
+
+	sessions_move(s, &two);
+	ck_assert_uint_eq(one.used, 0);
+	ck_assert_uint_eq(two.used, 1);
+	sessions_remove_all(&one);
+	ck_assert_ptr_eq(sessions_find(s->id), s);
+	ck_assert_ptr_eq(s->owner, &two);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -221,6 +293,9 @@ main(void)
 	tcase_add_test(tc, test_ipv6_counts_by_64);
 	tcase_add_test(tc, test_worker_dies);
 	tcase_add_test(tc, test_refusals);
+	tcase_add_test(tc, test_sources);
+	tcase_add_test(tc, test_destination);
+	tcase_add_test(tc, test_move);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -13,6 +13,8 @@ int	*__errno(void);
 #define EAGAIN		35
 #define ENOTCONN	57
 #define ECONNREFUSED	61
+#define ENOTSUP		91
+#define E2BIG		7
 #define ENAMETOOLONG	63
 
 #endif

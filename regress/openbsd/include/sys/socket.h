@@ -8,6 +8,7 @@
 #define SO_KEEPALIVE	0x0008
 #define SO_LINGER	0x0080
 #define SO_BINDANY	0x1000
+#define SO_RTABLE	0x1021
 #define AF_INET		2
 #define AF_INET6	24
 
@@ -15,6 +16,13 @@ struct sockaddr {
 	uint8_t		sa_len;
 	uint8_t		sa_family;
 	char		sa_data[14];
+};
+
+/* Large enough for each; the fields behind are not used here. */
+struct sockaddr_storage {
+	uint8_t		ss_len;
+	uint8_t		ss_family;
+	char		ss_data[254];
 };
 
 struct linger {

@@ -14,5 +14,6 @@ typedef uint32_t	gid_t;
 typedef uint32_t	mode_t;
 typedef uint32_t	socklen_t;
 typedef int		clockid_t;
+typedef uint8_t		sa_family_t;
 
 #endif
