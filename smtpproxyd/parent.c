@@ -1,9 +1,8 @@
 /*
- * The parent process: root, and therefore little.  It accepts, chooses a
- * worker, starts the connection to the destination and passes both sockets
- * on; what a worker asks later is answered from the parent's own record of
+ * The parent process: root, and therefore little.  It starts and stops the
+ * children; what a worker asks is answered from the parent's own record of
  * the session (sessions.c), never from the worker's words.  It trusts the
- * configuration and nothing else.
+ * configuration and nothing else.  Listeners: parent_accept.c.
  */
 #include "parent.h"
 
@@ -23,65 +22,22 @@
 #include <unistd.h>
 
 #include "../common/log.h"
-#include "../common/loop.h"
 #include "../common/port/port.h"
 #include "../privsep/chan.h"
-#include "../privsep/proc.h"
 #include "conf_wire.h"
 #include "intercept.h"
-#include "listen.h"
 #include "messages.h"
-#include "sessions.h"
-#include "upstream.h"
+#include "parent_int.h"
 #include "version.h"
 #include "waiting.h"
 
-#define ACCEPT_BATCH		16	/* a listener and wake-up */
-#define ACCEPT_PAUSE_MS		1000	/* no descriptors left */
 #define STOP_SECONDS		30
 #define STOP_FAILED_SECONDS	2	/* nothing has begun */
 #define WORKER_RESERVE		64	/* descriptors not for sessions */
 #define CONNECT_RATE		1000	/* further choices a second, worker */
 #define CONNECT_BURST		2000
-#define REFUSAL_TEXT		"421 4.7.0 too many connections\r\n"
-#define NO_ROOM_TEXT		"421 4.3.2 service not available\r\n"
-#define NO_DEST_TEXT		"421 4.3.0 original destination not known\r\n"
-#define DEST_TEXT		"421 4.7.0 destination not allowed\r\n"
-#define LOOP_TEXT		"421 4.4.6 routing loop detected\r\n"
 
-struct parent_worker {
-	struct proc_child	*child;
-	struct session_owner	 owner;
-	size_t			 max_sessions;	/* by its descriptors */
-	int64_t			 bucket_ms;	/* token bucket of connects */
-	int64_t			 tokens;
-};
-
-struct parent_listener {
-	struct loop_fd		 lfd;
-	int			 fd;
-	const struct conf_listener *conf;
-	const struct conf_relay	*relay;
-};
-
-static struct {
-	struct loop		 loop;
-	struct conf		*conf;
-	struct parent_listener	*listeners;
-	size_t			 nlisteners;
-	struct session_owner	 waiting;	/* sessions of waiting.c */
-	struct parent_worker	 workers[CONF_WORKERS_MAX];
-	int			 signal_pipe[2];
-	struct loop_fd		 signal_lfd;
-	struct timer		 second;
-	int64_t			 paused_until_ms;
-	int			 is_short;	/* of descriptors: was logged */
-	int			 is_full;	/* all workers: was logged */
-	int			 is_accepting;
-	int			 is_started;	/* a worker was ready once */
-	int			 is_stopping;
-	int			 status;	/* of our exit */
-} parent;
+struct parent	parent;
 
 static struct parent_worker *
 parent_worker_of(struct proc_child *child)
@@ -151,18 +107,6 @@ parent_on_ready(struct proc_child *child, void *arg)
 	w->bucket_ms = parent.loop.now_ms;
 }
 
-static void
-parent_close_listeners(void)
-{
-	size_t	i;
-
-	for (i = 0; i < parent.nlisteners; i++) {
-		loop_del(&parent.loop, &parent.listeners[i].lfd);
-		(void)close(parent.listeners[i].fd);
-	}
-	parent.nlisteners = 0;
-}
-
 /* What fails before anything served is an error of the start. */
 static void
 parent_on_failed(struct proc_child *child, const char *why, void *arg)
@@ -194,240 +138,6 @@ parent_on_gone(struct proc_child *child, void *arg)
 	w->child = NULL;
 }
 
-/* --- Accept. --- */
-
-/* A worker with an empty channel and room; the one with fewest sessions. */
-static struct parent_worker *
-parent_choose_worker(void)
-{
-	struct parent_worker	*w, *best = NULL;
-	uint32_t		 i;
-
-	for (i = 0; i < parent.conf->nworkers; i++) {
-		w = &parent.workers[i];
-		if (w->child == NULL || !proc_child_is_ready(w->child) ||
-		    w->owner.used >= w->max_sessions ||
-		    !chan_is_idle(proc_child_chan(w->child)))
-			continue;
-		if (best == NULL || w->owner.used < best->owner.used)
-			best = w;
-	}
-	return best;
-}
-
-/* One constant line, never waiting: the client is told, or not. */
-static void
-parent_refuse(int fd, const char *text)
-{
-	/* A peer that does not take 33 octets has no use for them. */
-	(void)send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)close(fd);
-}
-
-/*
- * Start the connection of a session, from its own record alone.  What fails
- * is said once, by client address; the worker tells the client.
- */
-static int
-parent_connect(struct session_record *s)
-{
-	struct upstream	 u;
-	struct addr	 source;
-	const char	*what;
-	int		 fd, saved;
-
-	u.dest = sessions_dest(s);
-	u.client = s->relay->is_transparent ? &s->client : NULL;
-	u.mark = s->relay->mark;
-	fd = upstream_connect(&u, &source, &what);
-	if (fd == -1) {
-		saved = errno;
-		sessions_note_refusal(&s->client, s->relay->name, what,
-		    parent.loop.now_ms);
-		errno = saved;
-		return -1;
-	}
-	sessions_set_source(s, &source, u.dest);
-	return fd;
-}
-
-/* Both descriptors are done with here.  dest_fd -1: error says why. */
-static void
-parent_hand_over(struct session_record *s, struct parent_worker *w,
-    int client_fd, int dest_fd, int error)
-{
-	struct msg_writer	m;
-	int			fds[2];
-
-	fds[0] = client_fd;
-	fds[1] = dest_fd;
-	msg_start(&m, dest_fd == -1 ? MSG_SESSION_NEW_ALONE :
-	    MSG_SESSION_NEW, s->id);
-	msg_put_u32(&m, parent.conf->generation);
-	msg_put_u32(&m, s->relay->number);
-	msg_put_u32(&m, s->is_bypass ? SESSION_BYPASS : SESSION_SMTP);
-	msg_put_u32(&m, s->choice);
-	msg_put_u32(&m, (uint32_t)error);
-	msg_put_addr(&m, &s->client);
-	msg_put_addr(&m, &s->listener);
-	msg_put_addr(&m, sessions_dest(s));
-	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(w->child), &m,
-	    fds, dest_fd == -1 ? 1 : 2, 0) == -1) {
-		log_warn("session could not be handed over");
-		sessions_remove(s);
-		parent_refuse(client_fd, NO_ROOM_TEXT);
-	} else
-		(void)close(client_fd);	/* sent, or a copy waits */
-	if (dest_fd != -1)
-		(void)close(dest_fd);
-}
-
-/* The destination stands; the client has waited for it here. */
-static void
-parent_on_waited(struct session_record *s, int client_fd, int dest_fd)
-{
-	struct parent_worker	*w;
-
-	if ((w = parent_choose_worker()) == NULL) {
-		sessions_remove(s);
-		(void)close(dest_fd);
-		parent_refuse(client_fd, NO_ROOM_TEXT);
-		return;
-	}
-	sessions_move(s, &w->owner);
-	parent_hand_over(s, w, client_fd, dest_fd, 0);
-}
-
-/*
- * May this connection become a session, and where was it going?
- *   returns   NULL, or what the client is told, with *why for the log
- */
-static const char *
-parent_judge(const struct conf_relay *r, int fd, const struct addr *client,
-    struct addr *original, const char **why)
-{
-	const struct addr	*known = NULL;
-
-	memset(original, 0, sizeof(*original));
-	if (r->forward != FORWARD_FIXED) {
-		if (intercept_find(r, fd, client, original, why) == -1)
-			return NO_DEST_TEXT;
-		known = original;
-	}
-	*why = "loop: the connection is one of our own";
-	if (sessions_is_ours(client, known))
-		return LOOP_TEXT;
-	if (known != NULL && (*why = intercept_refusal(parent.conf, r,
-	    original)) != NULL)
-		return DEST_TEXT;
-	return NULL;
-}
-
-static void
-parent_begin(struct session_record *s, struct parent_worker *w, int fd)
-{
-	int	dest_fd;
-
-	if (s->relay->on_failure == ON_FAILURE_RESET) {
-		waiting_add(s, fd);
-		return;
-	}
-	dest_fd = parent_connect(s);
-	parent_hand_over(s, w, fd, dest_fd, dest_fd == -1 ? errno : 0);
-}
-
-static void
-parent_accepted(struct parent_listener *l, struct parent_worker *w, int fd,
-    const struct sockaddr *sa)
-{
-	struct session_record	*s;
-	struct addr		 client, original;
-	const char		*why, *text;
-
-	if (addr_from_sockaddr(&client, sa) == -1) {
-		(void)close(fd);
-		return;
-	}
-	s = NULL;
-	text = parent_judge(l->relay, fd, &client, &original, &why);
-	if (text == NULL && (s = sessions_add(parent.conf, l->relay, &client,
-	    l->relay->on_failure == ON_FAILURE_RESET ? &parent.waiting :
-	    &w->owner, &why)) == NULL)
-		text = REFUSAL_TEXT;
-	if (s == NULL) {
-		sessions_note_refusal(&client, l->relay->name, why,
-		    parent.loop.now_ms);
-		parent_refuse(fd, text);
-		return;
-	}
-	s->listener = l->conf->addr;
-	s->original = original;
-	s->is_bypass = intercept_is_bypass(l->relay, &client);
-	parent_begin(s, w, fd);
-}
-
-static void
-parent_pause(const char *why)
-{
-	if (!parent.is_short)
-		log_warnx("accept paused: %s", why);
-	parent.is_short = 1;
-	parent.paused_until_ms = parent.loop.now_ms + ACCEPT_PAUSE_MS;
-}
-
-static void
-parent_on_accept(struct loop_fd *lf, short revents, void *arg)
-{
-	struct parent_listener	*l = arg;
-	struct parent_worker	*w;
-	struct sockaddr_storage	 ss;
-	socklen_t		 len;
-	int			 fd, i;
-
-	(void)lf;
-	(void)revents;
-	for (i = 0; i < ACCEPT_BATCH; i++) {
-		if ((w = parent_choose_worker()) == NULL)
-			return;
-		len = sizeof(ss);
-		fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd == -1) {
-			if (errno == EMFILE || errno == ENFILE ||
-			    errno == ENOBUFS || errno == ENOMEM)
-				parent_pause(strerror(errno));
-			return;
-		}
-		if (parent.is_short)
-			log_info("accept goes on");
-		parent.is_short = 0;
-		parent_accepted(l, w, fd, (struct sockaddr *)&ss);
-	}
-}
-
-/*
- * Connections wait in the kernel's queue while no worker can take one: the
- * listeners are polled only when one can.
- */
-static void
-parent_watch_listeners(void)
-{
-	size_t	i;
-	int	can, is_paused;
-
-	if (parent.is_stopping)
-		return;
-	is_paused = parent.paused_until_ms > parent.loop.now_ms;
-	if (!is_paused)
-		parent.paused_until_ms = 0;
-	can = !is_paused && parent_choose_worker() != NULL;
-	if (can == parent.is_accepting)
-		return;
-	parent.is_accepting = can;
-	for (i = 0; i < parent.nlisteners; i++)
-		loop_set(&parent.loop, &parent.listeners[i].lfd,
-		    can ? POLLIN : 0);
-}
 
 static void
 parent_after(void *arg, int64_t now_ms)
@@ -593,31 +303,6 @@ parent_set_signals(void)
 		fatal("signals");
 }
 
-/* Clients wait in the kernel's queue: the admin is told, not each second. */
-static void
-parent_look_for_room(void)
-{
-	const struct parent_worker	*w;
-	uint32_t			 i, nlive = 0, nfull = 0;
-
-	for (i = 0; i < parent.conf->nworkers; i++) {
-		w = &parent.workers[i];
-		if (w->child == NULL)
-			continue;
-		nlive++;
-		if (w->owner.used >= w->max_sessions)
-			nfull++;
-	}
-	if (nlive == 0 || nfull < nlive) {
-		parent.is_full = 0;
-		return;
-	}
-	if (!parent.is_full)
-		log_warnx("accept paused: no descriptors left in the workers, "
-		    "%zu sessions", sessions_used());
-	parent.is_full = 1;
-}
-
 static void
 parent_on_second(struct timer *t, void *arg, int64_t now_ms)
 {
@@ -627,53 +312,6 @@ parent_on_second(struct timer *t, void *arg, int64_t now_ms)
 	/* Moving a timer that was set before never fails for want of room. */
 	if (timer_set(&parent.loop.timers, t, now_ms + 1000) == -1)
 		log_warn("timer");
-}
-
-static size_t
-count_listeners(const struct conf *c)
-{
-	const struct conf_relay		*r;
-	const struct conf_listener	*l;
-	size_t				 n = 0;
-
-	for (r = c->relays; r != NULL; r = r->next)
-		for (l = r->listeners; l != NULL; l = l->next)
-			n++;
-	return n;
-}
-
-static void
-parent_listen(const struct conf_relay *r, const struct conf_listener *c)
-{
-	struct parent_listener	*l = &parent.listeners[parent.nlisteners];
-	char			 text[ADDR_TEXT_MAX];
-	const char		*what;
-
-	if ((l->fd = listen_open(&c->addr, c->is_divert, &what)) == -1)
-		fatal("%s:%d: listen on %s: %s", c->place.file,
-		    c->place.line, addr_text(&c->addr, text), what);
-	l->conf = c;
-	l->relay = r;
-	loop_fd_init(&l->lfd);
-	if (loop_add(&parent.loop, &l->lfd, l->fd, 0, parent_on_accept,
-	    l) == -1)
-		fatal("listeners");
-	parent.nlisteners++;
-}
-
-static void
-parent_open_listeners(void)
-{
-	const struct conf_relay		*r;
-	const struct conf_listener	*l;
-
-	parent.listeners = calloc(count_listeners(parent.conf) + 1,
-	    sizeof(*parent.listeners));
-	if (parent.listeners == NULL)
-		fatal("listeners");
-	for (r = parent.conf->relays; r != NULL; r = r->next)
-		for (l = r->listeners; l != NULL; l = l->next)
-			parent_listen(r, l);
 }
 
 static void

@@ -1,0 +1,65 @@
+#ifndef PARENT_INT_H
+#define PARENT_INT_H
+
+#include "../common/loop.h"
+#include "../privsep/proc.h"
+#include "conf.h"
+#include "sessions.h"
+
+/*
+ * What parent.c (start, stop, children) and parent_accept.c (listeners,
+ * accept, the way out) share; nobody else includes this.
+ */
+struct parent_worker {
+	struct proc_child	*child;
+	struct session_owner	 owner;
+	size_t			 max_sessions;	/* by its descriptors */
+	int64_t			 bucket_ms;	/* token bucket of connects */
+	int64_t			 tokens;
+};
+
+struct parent_listener {
+	struct loop_fd		 lfd;
+	int			 fd;
+	const struct conf_listener *conf;
+	const struct conf_relay	*relay;
+};
+
+struct parent {
+	struct loop		 loop;
+	struct conf		*conf;
+	struct parent_listener	*listeners;
+	size_t			 nlisteners;
+	struct session_owner	 waiting;	/* sessions of waiting.c */
+	struct parent_worker	 workers[CONF_WORKERS_MAX];
+	int			 signal_pipe[2];
+	struct loop_fd		 signal_lfd;
+	struct timer		 second;
+	int64_t			 paused_until_ms;
+	int			 is_short;	/* of descriptors: was logged */
+	int			 is_full;	/* all workers: was logged */
+	int			 is_accepting;
+	int			 is_started;	/* a worker was ready once */
+	int			 is_stopping;
+	int			 status;	/* of our exit */
+};
+extern struct parent	parent;
+
+/* Open the listeners, or end with what failed. */
+void	parent_open_listeners(void);
+void	parent_close_listeners(void);
+/* Poll them while a worker can take a session, and only then. */
+void	parent_watch_listeners(void);
+/* Tell the admin, once, when no worker has room. */
+void	parent_look_for_room(void);
+
+/*
+ * Start the connection of a session, from its own record alone.  What fails
+ * is said once, by client address; the worker tells the client.
+ *   returns   the descriptor; -1 with errno
+ */
+int	parent_connect(struct session_record *);
+/* The destination stands (waiting_ops): takes all three. */
+void	parent_on_waited(struct session_record *, int client_fd, int dest_fd);
+
+#endif
