@@ -27,7 +27,10 @@ relay_init(struct relay *r, const struct conf *c, const struct conf_relay *cr)
 
 	r->conf = cr;
 	r->smtp.hostname = c->hostname;
-	r->smtp.ehlo.remove = EHLO_STARTTLS | EHLO_REQUIRETLS;
+	/* Whether TLS holds all the way nobody here can tell. */
+	r->smtp.ehlo.remove = EHLO_REQUIRETLS;
+	if (cr->starttls == STARTTLS_HIDE)
+		r->smtp.ehlo.remove |= EHLO_STARTTLS;
 	r->smtp.ehlo.max_size = cr->limits.max_message_size;
 	r->smtp.ehlo.max_recipients = cr->limits.max_recipients;
 	for (i = 0; i < cr->nauth_mechs; i++)

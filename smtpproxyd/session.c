@@ -85,6 +85,8 @@ session_new(struct session_set *set, const struct session_new *n)
 	session_init_sides(s);
 	smtp_engine_init(&s->engine, &s->relay->smtp, &set->pool,
 	    s->start_ms);
+	if (n->is_bypass)
+		smtp_engine_bypass(&s->engine, s->start_ms);
 	TAILQ_INSERT_TAIL(&set->all, s, entry);
 	set->used++;
 	session_activate(s);
@@ -97,12 +99,28 @@ session_new(struct session_set *set, const struct session_new *n)
 	return s;
 }
 
-/* We had no room for another connection: no fault of the destination. */
+/*
+ * We had no room for another connection, no address to start it from, or were
+ * not allowed to: no fault of the destination.
+ */
 static int
 session_is_ours(int error)
 {
-	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
-	    error == ENOMEM || error == EAGAIN;
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+	case EAGAIN:
+	case EADDRINUSE:
+	case EADDRNOTAVAIL:
+	case EAFNOSUPPORT:
+	case EPERM:
+	case EACCES:
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 /* This destination is the session's now, unless it can't be or should not. */
@@ -211,6 +229,20 @@ session_answer(struct session *s)
 	}
 }
 
+/* Why the destination that is given up was no use. */
+static const char *
+session_failure(const struct session *s)
+{
+	if (s->side[SMTP_DEST].has_eof)
+		return "destination closed before its greeting";
+	if (!s->is_connecting)
+		return "no greeting from destination";
+	if (s->relay->conf->is_transparent)
+		return "timeout connect: do answers come back? see "
+		    "transparent forward in smtpproxyd.conf(5)";
+	return "timeout connect";
+}
+
 static void
 session_begin_end(struct session *s)
 {
@@ -230,12 +262,13 @@ session_obey(struct session *s)
 		session_io_close(s, SMTP_DEST);
 	if (events & EVENT_NEXT_CHOICE) {
 		relay_set_failed(s->relay, s->choice, s->set->loop->now_ms);
-		s->last_failure = s->side[SMTP_DEST].has_eof ?
-		    "destination closed before its greeting" :
-		    s->connected_ms == 0 ? "timeout connect" :
-		    "no greeting from destination";
+		s->last_failure = session_failure(s);
 		session_next(s);
 	}
+	if (events & EVENT_SHUT_DEST)
+		s->side[SMTP_DEST].wants_shut = 1;
+	if (events & EVENT_SHUT_CLIENT)
+		s->side[SMTP_CLIENT].wants_shut = 1;
 	if (events & EVENT_OVER)
 		session_begin_end(s);
 }

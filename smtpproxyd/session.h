@@ -37,6 +37,8 @@ struct session_side {
 	uint8_t		 has_nodelay;
 	uint8_t		 nsent;		/* sends since the last read, <= 1 */
 	uint8_t		 cant_send;	/* but what it said can be read */
+	uint8_t		 wants_shut;	/* once all is sent: no more to it */
+	uint8_t		 is_shut;	/* our FIN is out */
 	size_t		 taken;		/* of `in`, dropped when pass is out */
 	struct buf	 in;
 	struct loop_fd	 lfd;

@@ -36,6 +36,7 @@ session_io_open(struct session *s, enum smtp_side side, int fd)
 	x->fd = fd;
 	x->is_blocked = x->has_eof = x->is_eof_told = 0;
 	x->has_nodelay = x->nsent = x->cant_send = 0;
+	x->wants_shut = x->is_shut = 0;
 	x->taken = 0;
 	return 0;
 }
@@ -45,6 +46,7 @@ session_io_close(struct session *s, enum smtp_side side)
 {
 	struct session_side	*x = &s->side[side];
 	struct session_side	*other = &s->side[1 - side];
+	int			 i;
 
 	if (x->fd == -1)
 		return;
@@ -52,11 +54,16 @@ session_io_close(struct session *s, enum smtp_side side)
 	(void)close(x->fd);		/* nothing to be done about it */
 	x->fd = -1;
 	x->is_blocked = 0;
+	/*
+	 * What was to go there in place goes nowhere now, and what was to go
+	 * from there in place goes with the buffer that it lies in.
+	 */
+	for (i = 0; i < SMTP_SIDES; i++) {
+		s->engine.pass[i] = NULL;
+		s->engine.passlen[i] = 0;
+	}
 	x->taken = 0;
 	buf_clear(&x->in);
-	/* What was to go there in place goes nowhere now. */
-	s->engine.pass[side] = NULL;
-	s->engine.passlen[side] = 0;
 	if (other->taken > 0) {
 		buf_drop(&other->in, other->taken);
 		other->taken = 0;
@@ -145,7 +152,8 @@ session_on_client(struct loop_fd *lf, short revents, void *arg)
 
 	(void)lf;
 	session_activate(s);
-	if (revents & POLLOUT)
+	/* A broken one takes nothing either: a send says so. */
+	if (revents & (POLLOUT | POLLERR | POLLHUP))
 		s->side[SMTP_CLIENT].is_blocked = 0;
 	if (s->phase == SESSION_LINGERING)
 		io_drop(s);
@@ -169,7 +177,7 @@ session_on_dest(struct loop_fd *lf, short revents, void *arg)
 		session_on_connect(s, error);
 		return;
 	}
-	if (revents & POLLOUT)
+	if (revents & (POLLOUT | POLLERR | POLLHUP))
 		s->side[SMTP_DEST].is_blocked = 0;
 	if (revents & (POLLIN | POLLERR | POLLHUP))
 		io_receive(s, SMTP_DEST);
@@ -181,6 +189,22 @@ io_took(struct session *s, struct session_side *x, size_t n)
 	if (s->has_secret)
 		explicit_bzero(x->in.data + x->in.start, n);
 	buf_drop(&x->in, n);
+}
+
+/* Its end, behind all that came before. */
+static void
+io_tell_end(struct session *s, enum smtp_side side)
+{
+	struct session_side	*x = &s->side[side];
+
+	x->is_eof_told = 1;
+	/* Where the directions end separately, this one is not half of it. */
+	if (x->cant_send && s->engine.state == SMTP_OPAQUE)
+		smtp_engine_lost(&s->engine, side, "connection lost",
+		    s->set->loop->now_ms);
+	else
+		(void)smtp_engine_feed(&s->engine, side, NULL, 0,
+		    s->set->loop->now_ms);
 }
 
 int
@@ -200,9 +224,7 @@ session_io_feed(struct session *s, enum smtp_side side)
 	if (x->in.used == 0) {
 		if (!x->has_eof || x->is_eof_told)
 			return 0;
-		x->is_eof_told = 1;
-		(void)smtp_engine_feed(e, side, NULL, 0,
-		    s->set->loop->now_ms);
+		io_tell_end(s, side);
 		return 1;
 	}
 	n = smtp_engine_feed(e, side, buf_head(&x->in), x->in.used,
@@ -288,7 +310,8 @@ io_send_failed(struct session *s, enum smtp_side side, int error)
 {
 	struct session_side	*x = &s->side[side];
 
-	if (side == SMTP_DEST && s->phase == SESSION_RUNNING) {
+	if (side == SMTP_DEST && s->phase == SESSION_RUNNING &&
+	    !x->is_eof_told) {
 		x->cant_send = 1;
 		if (x->in.used == 0)
 			io_receive(s, side);
@@ -332,6 +355,21 @@ io_send(struct session *s, enum smtp_side side)
 	return n > 0;
 }
 
+/* All is sent: pass the other side's end on. */
+static void
+io_shut(struct session *s, enum smtp_side side)
+{
+	struct session_side	*x = &s->side[side];
+	struct smtp_engine	*e = &s->engine;
+
+	if (!x->wants_shut || x->is_shut || x->fd == -1 ||
+	    e->out[side].used > 0 || e->passlen[side] > 0)
+		return;
+	x->is_shut = 1;
+	/* If it fails the connection is broken: the next recv(2) tells. */
+	(void)shutdown(x->fd, SHUT_WR);
+}
+
 int
 session_io_send(struct session *s)
 {
@@ -340,6 +378,8 @@ session_io_send(struct session *s)
 	moved = io_send(s, SMTP_CLIENT);
 	if (s->phase == SESSION_RUNNING)
 		moved |= io_send(s, SMTP_DEST);
+	io_shut(s, SMTP_CLIENT);
+	io_shut(s, SMTP_DEST);
 	if (s->has_secret && !s->engine.is_secret &&
 	    s->engine.out[SMTP_DEST].used == 0)
 		s->has_secret = 0;

@@ -91,6 +91,12 @@ session_log_end(struct session *s)
 		str_add_pair_u64(line, sizeof(line), "errors", e->nerrors);
 	str_add_pair_u64(line, sizeof(line), "octets",
 	    e->octets[SMTP_CLIENT]);
+	if (e->opaque != OPAQUE_NONE) {
+		str_add_pair_u64(line, sizeof(line), "octets_back",
+		    e->octets[SMTP_DEST]);
+		str_add_pair_str(line, sizeof(line), "opaque",
+		    e->opaque == OPAQUE_BYPASS ? "bypass" : "starttls");
+	}
 	if (s->connected_ms != 0)
 		line_add_ms(line, sizeof(line), "connect_ms", s->start_ms,
 		    s->connected_ms);

@@ -80,7 +80,7 @@ smtp_client_strict(struct smtp_engine *e, struct smtp_input *i)
 	i->taken = i->len;
 	/* It was forwarded, or is one whose refusal by us waits its turn. */
 	if (q != NULL && (q->verb == VERB_DATA || q->verb == VERB_AUTH ||
-	    q->verb == VERB_AUTH_LINE))
+	    q->verb == VERB_AUTH_LINE || q->verb == VERB_STARTTLS))
 		q->flags |= QUEUE_VOID;
 	client_improper(e);
 }
@@ -319,7 +319,8 @@ command_refusal(struct smtp_engine *e, const struct smtp_cmd *c, size_t len)
 	case VERB_PROXY:
 		return "502 5.5.1 command not implemented";
 	case VERB_STARTTLS:
-		return "502 5.5.1 STARTTLS not offered";
+		return e->ehlo.passed & EHLO_STARTTLS ? NULL :
+		    "502 5.5.1 STARTTLS not offered";
 	case VERB_MAIL:
 		return mail_refusal(e, c);
 	case VERB_RCPT:

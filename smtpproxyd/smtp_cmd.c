@@ -15,6 +15,7 @@
 #define REPLY_334	(1U << 1)
 #define REPLY_354	(1U << 2)
 #define REPLY_45	(1U << 3)
+#define REPLY_220	(1U << 4)
 #define REPLY_FINAL	(REPLY_2 | REPLY_45)
 
 /*
@@ -44,7 +45,9 @@ static const struct verb_row {
 	[VERB_ETRN] =	{ "ETRN",	SMTP_CMD_MAX,	1, REPLY_FINAL },
 	[VERB_AUTH] =	{ "AUTH",	SMTP_CMD_AUTH_MAX, 1,
 	    REPLY_FINAL | REPLY_334 },
-	[VERB_STARTTLS] = { "STARTTLS",	SMTP_CMD_MAX,	1, REPLY_FINAL },
+	/* RFC 3207 4: another 2xx would say nobody knows what. */
+	[VERB_STARTTLS] = { "STARTTLS",	SMTP_CMD_MAX,	1,
+	    REPLY_220 | REPLY_45 },
 	[VERB_QUIT] =	{ "QUIT",	SMTP_CMD_MAX,	1, REPLY_FINAL },
 	[VERB_XCLIENT] = { "XCLIENT",	SMTP_CMD_MAX,	1, REPLY_FINAL },
 	[VERB_XFORWARD] = { "XFORWARD",	SMTP_CMD_MAX,	0, REPLY_FINAL },
@@ -134,6 +137,8 @@ smtp_verb_may_reply(enum smtp_verb verb, unsigned int code)
 		kind = REPLY_334;
 	else if (code == 354)
 		kind = REPLY_354;
+	else if (code == 220)
+		kind = REPLY_220 | REPLY_2;
 	else if (code >= 200 && code <= 299)
 		kind = REPLY_2;
 	else if (code >= 400 && code <= 599)

@@ -274,6 +274,15 @@ reply_to_rset(struct smtp_engine *e, const struct smtp_queue_entry *q)
 		    "RSET refused");
 }
 
+/* Behind a 220 nobody speaks SMTP in clear any more; else all stands. */
+static void
+reply_to_starttls(struct smtp_engine *e)
+{
+	reply_tell(e);
+	if (e->reply.code == 220)
+		smtp_opaque_expect(e);
+}
+
 /* The reply's own effect; the entry is out of the queue already. */
 static void
 reply_effect(struct smtp_engine *e, const struct smtp_queue_entry *q)
@@ -302,6 +311,9 @@ reply_effect(struct smtp_engine *e, const struct smtp_queue_entry *q)
 		break;
 	case VERB_RSET:
 		reply_to_rset(e, q);
+		break;
+	case VERB_STARTTLS:
+		reply_to_starttls(e);
 		break;
 	case VERB_QUIT:
 		reply_tell(e);

@@ -41,6 +41,10 @@ smtp_step_fn *const smtp_machine[SMTP_STATES][SMTP_EVENTS] = {
 	    smtp_dest_ignore, smtp_dest_ignore },
 	[SMTP_SKIP_CHUNK] = { smtp_content_skip_chunk, engine_end_skip,
 	    smtp_dest_reply, smtp_dest_gone },
+	[SMTP_TLS_FIRST] = { smtp_opaque_first, engine_end_now,
+	    smtp_opaque_injected, smtp_dest_gone },
+	[SMTP_OPAQUE] = { smtp_opaque_client, smtp_opaque_client_end,
+	    smtp_opaque_dest, smtp_opaque_dest_end },
 	[SMTP_LAST] = { smtp_client_last, engine_end_now,
 	    smtp_dest_ignore, smtp_dest_ignore },
 	[SMTP_OVER] = { smtp_client_drop, engine_end_later,
@@ -101,7 +105,7 @@ smtp_engine_clear(struct smtp_engine *e)
 void
 smtp_tell(struct smtp_engine *e, const void *text, size_t len)
 {
-	if (e->is_client_lost || len == 0)
+	if (e->is_client_lost || e->is_mute || len == 0)
 		return;
 	/* Whoever tells has more to do: the end comes when it is done. */
 	if (e->has_failed || buf_add(&e->out[SMTP_CLIENT], text, len) == -1)
@@ -167,13 +171,18 @@ smtp_set_reason(struct smtp_engine *e, const char *reason, const void *text,
 void
 smtp_close_dest(struct smtp_engine *e)
 {
+	int	i;
+
 	if (e->dest == DEST_GONE)
 		return;
 	e->dest = DEST_GONE;
 	e->events |= EVENT_CLOSE_DEST;
 	e->is_dest_blocked = 0;
-	e->pass[SMTP_DEST] = NULL;
-	e->passlen[SMTP_DEST] = 0;
+	/* What was to go there in place, and what came from there. */
+	for (i = 0; i < SMTP_SIDES; i++) {
+		e->pass[i] = NULL;
+		e->passlen[i] = 0;
+	}
 	if (e->is_secret)
 		buf_wipe(&e->out[SMTP_DEST]);
 	buf_clear(&e->out[SMTP_DEST]);
@@ -315,7 +324,7 @@ engine_is_between(const struct smtp_engine *e)
 {
 	return e->txn_now == -1 && (e->state == SMTP_COMMAND ||
 	    e->state == SMTP_HELD || e->state == SMTP_WAIT ||
-	    e->state == SMTP_WAIT_STRICT);
+	    e->state == SMTP_WAIT_STRICT || e->state == SMTP_TLS_FIRST);
 }
 
 void
@@ -385,18 +394,23 @@ engine_feed_dest(struct smtp_engine *e, const uint8_t *in, size_t len)
 	size_t			taken = 0;
 
 	while (taken < len && e->out[SMTP_CLIENT].used < SMTP_OUT_HIGH &&
-	    smtp_engine_ended(e) == NULL &&
+	    e->passlen[SMTP_CLIENT] == 0 && smtp_engine_ended(e) == NULL &&
 	    (e->dest == DEST_GREETING || e->dest == DEST_READY) &&
 	    !(e->has_question && e->stage == SMTP_STAGE_CONNECT)) {
 		memset(&i, 0, sizeof(i));
 		i.in = in + taken;
 		i.len = len - taken;
-		smtp_dest_feed(e, &i);
-		taken += i.taken;
+		if (smtp_opaque_is_raw(e))
+			i.has_reply = 1;
+		else
+			smtp_dest_feed(e, &i);
 		if (i.has_reply)
 			engine_step(e, ON_REPLY, &i);
 		else
 			smtp_settle(e);
+		taken += i.taken;
+		if (i.taken == 0)
+			break;
 	}
 	/* What a destination said that is given up counts for nothing. */
 	return e->dest == DEST_GONE || e->dest == DEST_NONE ? len : taken;
@@ -442,7 +456,10 @@ smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
 	if (side == SMTP_DEST) {
 		memset(&i, 0, sizeof(i));
 		i.reason = reason;
-		if (e->dest != DEST_GONE && e->dest != DEST_NONE)
+		/* Half of what passes unread is no use to the client. */
+		if (e->state == SMTP_OPAQUE && e->dest == DEST_READY)
+			smtp_over(e, reason);
+		else if (e->dest != DEST_GONE && e->dest != DEST_NONE)
 			engine_step(e, ON_DEST_END, &i);
 		return;
 	}
@@ -463,6 +480,10 @@ smtp_engine_connected(struct smtp_engine *e, int64_t now_ms)
 	e->now_ms = now_ms;
 	if (e->is_done || e->dest != DEST_CONNECTING)
 		return;
+	if (e->opaque == OPAQUE_BYPASS) {
+		smtp_opaque_connected(e);
+		return;
+	}
 	e->dest = DEST_GREETING;
 	e->turn_ms = now_ms;
 }
@@ -491,7 +512,8 @@ smtp_engine_stop(struct smtp_engine *e, int64_t now_ms)
 {
 	e->now_ms = now_ms;
 	e->is_stopping = 1;
-	if (e->state == SMTP_GREETING || e->state == SMTP_LAST)
+	if (e->state == SMTP_GREETING || e->state == SMTP_LAST ||
+	    (e->state == SMTP_OPAQUE && e->dest != DEST_READY))
 		smtp_over_421(e, "4.3.2", "service shutting down",
 		    "shutdown");
 	else
@@ -516,6 +538,7 @@ smtp_engine_sent(struct smtp_engine *e, enum smtp_side side, size_t sent,
 	if (sent > 0 || (is_blocked && !*blocked))
 		e->sent_ms[side] = now_ms;
 	*blocked = is_blocked != 0;
+	smtp_opaque_settle(e);
 }
 
 unsigned int
@@ -543,7 +566,7 @@ smtp_state_name(enum smtp_state s)
 	static const char *const names[SMTP_STATES] = {
 		"greeting", "command", "held", "asked", "wait",
 		"wait-strict", "auth", "content", "chunk", "skip-content",
-		"skip-chunk", "last", "over"
+		"skip-chunk", "tls-first", "opaque", "last", "over"
 	};
 
 	return names[s];

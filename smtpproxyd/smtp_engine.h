@@ -172,6 +172,13 @@ enum smtp_answer {
 	ANSWER_CLOSE		/* our reply, then the session ends */
 };
 
+/* How the octets came to pass unread. */
+enum smtp_opaque {
+	OPAQUE_NONE = 0,
+	OPAQUE_STARTTLS,
+	OPAQUE_BYPASS
+};
+
 /* smtp_engine_events(): a mask, cleared by the call. */
 #define EVENT_CLOSE_DEST	0x01	/* close it at once; drop what was to
 					 * be sent there */
@@ -211,6 +218,9 @@ struct smtp_engine {
 						 * and LAST did not */
 	uint8_t		 has_gap;		/* a chunk was refused by us
 						 * outside of a transaction */
+	uint8_t		 opaque;		/* enum smtp_opaque, for good */
+	uint8_t		 is_mute;		/* nothing of ours may be said:
+						 * it would not be read as SMTP */
 	uint8_t		 stage;			/* of the open question */
 	int8_t		 txn_now;		/* client's current, -1: none */
 

@@ -7,7 +7,8 @@
  * What the files of the engine share among themselves; nobody else includes
  * this.  smtp_engine.c has the table of states and events, smtp_client.c the
  * commands, smtp_content.c DATA and BDAT, smtp_dest.c the replies,
- * smtp_queue.c what is outstanding, smtp_wait.c the time.
+ * smtp_opaque.c what passes unread, smtp_queue.c what is outstanding,
+ * smtp_wait.c the time.
  */
 #define SMTP_OUT_DEST_MAX	BUF_SMALL
 #define SMTP_OUT_CLIENT_MAX	(SMTP_REPLY_MAX + 4 * BUF_SMALL)
@@ -32,7 +33,8 @@ typedef void smtp_step_fn(struct smtp_engine *, struct smtp_input *);
 enum smtp_event {
 	ON_OCTETS = 0,		/* from the client */
 	ON_CLIENT_END,		/* FIN */
-	ON_REPLY,		/* complete and well-formed */
+	ON_REPLY,		/* complete and well-formed; octets in the
+				 * states where none is read as a reply */
 	ON_DEST_END,		/* FIN, reset or given up */
 	SMTP_EVENTS
 };
@@ -154,5 +156,18 @@ smtp_step_fn	smtp_dest_greeting, smtp_dest_reply, smtp_dest_early,
 		smtp_dest_ignore, smtp_dest_gone, smtp_dest_gone_content,
 		smtp_dest_next;
 void	smtp_dest_bad(struct smtp_engine *, const char *fault);
+
+/* smtp_opaque.c */
+smtp_step_fn	smtp_opaque_first, smtp_opaque_injected, smtp_opaque_client,
+		smtp_opaque_client_end, smtp_opaque_dest,
+		smtp_opaque_dest_end;
+/* Nothing that comes is read as SMTP. */
+int	smtp_opaque_is_raw(const struct smtp_engine *);
+/* 220 to STARTTLS was told: the client's handshake is due. */
+void	smtp_opaque_expect(struct smtp_engine *);
+/* The destination of a bypass is there. */
+void	smtp_opaque_connected(struct smtp_engine *);
+/* Something was sent: is it the end? */
+void	smtp_opaque_settle(struct smtp_engine *);
 
 #endif

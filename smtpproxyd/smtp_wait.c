@@ -15,6 +15,7 @@ enum wait_kind {
 	WAIT_CLIENT_READ,	/* it does not take what we send */
 	WAIT_DEST,
 	WAIT_DEST_READ,		/* likewise, inside content */
+	WAIT_OPAQUE,		/* for either side */
 	WAIT_LAST
 };
 
@@ -81,19 +82,44 @@ wait_for_reply(const struct smtp_engine *e, struct wait *w)
 }
 
 static void
+wait_for_connection(const struct smtp_engine *e, struct wait *w)
+{
+	if (e->dest == DEST_CONNECTING)
+		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_CONNECT, e->turn_ms);
+	else if (e->dest == DEST_GREETING)
+		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_GREETING,
+		    later(e->turn_ms, e->progress_ms[SMTP_DEST]));
+}
+
+/*
+ * Nobody knows whose turn it is: the destination may be thinking about a
+ * message, so that is how long it takes.
+ */
+static void
+wait_for_octets(const struct smtp_engine *e, struct wait *w)
+{
+	int64_t	since = e->turn_ms;
+	int	i;
+
+	for (i = 0; i < SMTP_SIDES; i++) {
+		since = later(since, e->progress_ms[i]);
+		since = later(since, e->sent_ms[i]);
+	}
+	wait_set(w, WAIT_OPAQUE, SMTP_TIMEOUT_DOT, since);
+}
+
+static void
 wait_now(const struct smtp_engine *e, struct wait *w)
 {
 	wait_set(w, WAIT_NOBODY, SMTP_TIMEOUT_COMMAND, 0);
 	if (e->is_done || e->has_question)
 		return;
-	if (e->state == SMTP_GREETING) {
-		if (e->dest == DEST_CONNECTING)
-			wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_CONNECT,
-			    e->turn_ms);
-		else if (e->dest == DEST_GREETING)
-			wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_GREETING,
-			    later(e->turn_ms, e->progress_ms[SMTP_DEST]));
-	} else if (e->is_client_blocked)
+	if (e->state == SMTP_GREETING ||
+	    (e->state == SMTP_OPAQUE && e->dest != DEST_READY))
+		wait_for_connection(e, w);
+	else if (e->state == SMTP_OPAQUE)
+		wait_for_octets(e, w);
+	else if (e->is_client_blocked)
 		wait_set(w, WAIT_CLIENT_READ, SMTP_TIMEOUT_BLOCK,
 		    e->sent_ms[SMTP_CLIENT]);
 	else if (e->state == SMTP_CONTENT || e->state == SMTP_CHUNK ||
@@ -209,6 +235,9 @@ smtp_engine_timeout(struct smtp_engine *e, int64_t now_ms)
 	case WAIT_DEST:
 	case WAIT_DEST_READ:
 		timeout_dest(e, &w);
+		break;
+	case WAIT_OPAQUE:
+		smtp_over(e, "timeout: no octets");
 		break;
 	case WAIT_LAST:
 		smtp_over_421(e, "4.3.0", "closing connection", "refused");
