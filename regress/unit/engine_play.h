@@ -18,6 +18,8 @@
 #define PLAY_NEXT	'n'
 #define PLAY_OVER	'o'
 #define PLAY_WIPE	'w'
+#define PLAY_SHUT_DEST	's'
+#define PLAY_SHUT_CLIENT 'S'
 
 struct play_text {
 	uint8_t	*data;
@@ -33,6 +35,8 @@ struct play_side {
 	int		 has_end;	/* its FIN comes behind `in` */
 	int		 is_end_told;
 	int		 is_blocked;	/* takes nothing */
+	int		 wants_shut;	/* our end goes there behind all */
+	int		 is_shut;
 };
 
 struct play {
@@ -41,6 +45,7 @@ struct play {
 	struct buf_pool		 pool;
 	struct play_side	 side[SMTP_SIDES];
 	int64_t			 now_ms;
+	int			 is_bypass;
 	size_t			 send_max;	/* octets a send, 0: all */
 	unsigned int		 async;		/* bit: stage not answered */
 	enum smtp_answer	 answer[SMTP_STAGES];
@@ -103,7 +108,8 @@ static inline void
 play_check(const struct play *p)
 {
 	const struct smtp_engine	*e = &p->e;
-	const struct play_side		*c = &p->side[SMTP_CLIENT];
+	const struct play_side		*x;
+	int				 i;
 
 	if (e->state >= SMTP_STATES || e->queue_used > SMTP_QUEUE_MAX)
 		play_die("bad state");
@@ -115,14 +121,18 @@ play_check(const struct play *p)
 	    e->line[SMTP_DEST].size > SMTP_REPLY_LINE_MAX + 64 ||
 	    e->reply.used > SMTP_REPLY_MAX)
 		play_die("memory above its bound");
-	if (e->passlen[SMTP_CLIENT] != 0)
+	if (e->passlen[SMTP_CLIENT] != 0 && e->state != SMTP_OPAQUE)
 		play_die("pass to the client");
-	if (e->passlen[SMTP_DEST] > 0 && (c->block == NULL ||
-	    e->pass[SMTP_DEST] < c->block || e->passlen[SMTP_DEST] >
-	    (size_t)(c->block + c->blocklen - e->pass[SMTP_DEST])))
-		play_die("pass outside of the input");
-	if (e->dest == DEST_GONE && (e->passlen[SMTP_DEST] > 0 ||
-	    e->out[SMTP_DEST].used > 0))
+	for (i = 0; i < SMTP_SIDES; i++) {
+		x = &p->side[1 - i];
+		if (e->passlen[i] > 0 && (x->block == NULL ||
+		    e->pass[i] < x->block || e->passlen[i] >
+		    (size_t)(x->block + x->blocklen - e->pass[i])))
+			play_die("pass outside of the input");
+		if (e->dest == DEST_GONE && e->passlen[i] > 0)
+			play_die("pass, and the destination is gone");
+	}
+	if (e->dest == DEST_GONE && e->out[SMTP_DEST].used > 0)
 		play_die("octets to a destination that is gone");
 	if (e->is_done && (e->queue_used > 0 || e->has_question))
 		play_die("over with something left");
@@ -169,8 +179,11 @@ play_obey(struct play *p)
 	if (events & (EVENT_CLOSE_DEST | EVENT_NEXT_CHOICE)) {
 		p->side[SMTP_DEST].in.used = 0;
 		p->side[SMTP_DEST].has_end = 0;
+		play_block_free(&p->side[SMTP_DEST]);
 		p->is_dest_closed = 1;
 	}
+	p->side[SMTP_DEST].wants_shut |= (events & EVENT_SHUT_DEST) != 0;
+	p->side[SMTP_CLIENT].wants_shut |= (events & EVENT_SHUT_CLIENT) != 0;
 	if (events & EVENT_OVER)
 		p->is_over = 1;
 }
@@ -182,8 +195,12 @@ play_send(struct play *p, enum smtp_side to)
 	struct play_side	*x = &p->side[to];
 	size_t			 max = p->send_max, n, sent;
 
-	if (e->out[to].used + e->passlen[to] == 0)
+	if (e->out[to].used + e->passlen[to] == 0) {
+		x->is_shut |= x->wants_shut;
 		return 0;
+	}
+	if (x->is_shut)
+		play_die("octets behind our end");
 	if (to == SMTP_DEST && p->is_dest_closed)
 		play_die("octets to a destination that was closed");
 	if (x->is_blocked) {
@@ -351,6 +368,8 @@ static inline void
 play_start(struct play *p)
 {
 	smtp_engine_init(&p->e, &p->set, &p->pool, p->now_ms);
+	if (p->is_bypass)
+		smtp_engine_bypass(&p->e, p->now_ms);
 	play_check(p);
 	play_run(p);
 }

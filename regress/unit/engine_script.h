@@ -113,6 +113,10 @@ script_events(const struct play *p, char *text)
 		*text++ = PLAY_OVER;
 	if (p->events & EVENT_WIPE)
 		*text++ = PLAY_WIPE;
+	if (p->events & EVENT_SHUT_DEST)
+		*text++ = PLAY_SHUT_DEST;
+	if (p->events & EVENT_SHUT_CLIENT)
+		*text++ = PLAY_SHUT_CLIENT;
 	*text = '\0';
 }
 
