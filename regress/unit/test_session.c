@@ -5,8 +5,11 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +37,9 @@ static int			 client, dest;	/* our ends */
 static uint64_t			 ended_id;
 static uint32_t			 asked;		/* choice; 0: none */
 static int			 can_ask;
+static int			 is_tcp;	/* else socketpairs */
+static int			 is_bypass;
+static int			 is_stuck;	/* connecting for ever */
 static char			 logged[8192];
 
 static void
@@ -88,11 +94,42 @@ pump(void)
 		ck_assert_int_eq(loop_once(&loop), 0);
 }
 
+/* A TCP connection: an end and a reset look different there. */
+static void
+pair_tcp(int fd[2])
+{
+	struct sockaddr_in	sin;
+	socklen_t		len = sizeof(sin);
+	int			l;
+
+	memset(&sin, 0, sizeof(sin));
+	sin.sin_family = AF_INET;
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_ne(l, -1);
+	ck_assert_int_eq(bind(l, (struct sockaddr *)&sin, len), 0);
+	ck_assert_int_eq(listen(l, 1), 0);
+	ck_assert_int_eq(getsockname(l, (struct sockaddr *)&sin, &len), 0);
+	fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_ne(fd[0], -1);
+	ck_assert_int_eq(connect(fd[0], (struct sockaddr *)&sin, len), 0);
+	fd[1] = accept(l, NULL, NULL);
+	ck_assert_int_ne(fd[1], -1);
+	ck_assert_int_ne(fcntl(fd[0], F_SETFL, O_NONBLOCK), -1);
+	ck_assert_int_ne(fcntl(fd[1], F_SETFL, O_NONBLOCK), -1);
+	(void)close(l);
+}
+
 static int
 pair(int *ours)
 {
 	int	fd[2];
 
+	if (is_tcp) {
+		pair_tcp(fd);
+		*ours = fd[0];
+		return fd[1];
+	}
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0, fd), 0);
 	*ours = fd[0];
@@ -108,12 +145,15 @@ start(int has_dest, int error)
 	n.id = 7;
 	n.relay = &relays[0];
 	n.error = error;
+	n.is_bypass = is_bypass;
 	ck_assert_int_eq(addr_parse(&n.client, "192.0.2.99"), 0);
 	n.client.port = 1234;
 	n.listener = n.client;
 	n.dest = relays[0].conf->choices[0].addr;
 	n.client_fd = pair(&client);
 	n.dest_fd = has_dest ? pair(&dest) : -1;
+	while (is_stuck && write(n.dest_fd, text, sizeof(text)) != -1)
+		;
 	session = session_new(&set, &n);
 	ck_assert_ptr_nonnull(session);
 	pump();
@@ -125,6 +165,7 @@ setup(void)
 	conf = conf_load_text("test", text, strlen(text), NULL, NULL, say,
 	    NULL);
 	ck_assert_ptr_nonnull(conf);
+	conf->relays->starttls = STARTTLS_PASS;
 	relays = relays_new(conf);
 	ck_assert_ptr_nonnull(relays);
 	ck_assert_int_eq(loop_init(&loop, 0), 0);
@@ -137,6 +178,7 @@ setup(void)
 	ended_id = 0;
 	asked = 0;
 	can_ask = 1;
+	is_tcp = is_bypass = is_stuck = 0;
 	logged[0] = '\0';
 	log_set_sink(keep, NULL);
 }
@@ -161,6 +203,15 @@ put(int fd, const char *s)
 {
 	ck_assert_int_eq(write(fd, s, strlen(s)), (ssize_t)strlen(s));
 	pump();
+}
+
+/* As much as goes. */
+static void
+try_put(int fd, const void *octets, size_t len)
+{
+	if (send(fd, octets, len, MSG_NOSIGNAL) == -1)
+		ck_assert_msg(errno == EAGAIN || errno == EPIPE ||
+		    errno == ECONNRESET, "errno %d", errno);
 }
 
 /* All that is there to read, as text; "(end)" behind it at the end. */
@@ -347,6 +398,307 @@ START_TEST(test_client_resets_while_reply_is_due)
 }
 END_TEST
 
+/* A second alarm, to count passes of the loop until it rings. */
+static int	is_ringing;
+
+static void
+on_alarm(struct timer *t, void *arg, int64_t now_ms)
+{
+	(void)t;
+	(void)arg;
+	(void)now_ms;
+	is_ringing = 1;
+}
+
+/* With nothing to do the loop sleeps: no descriptor is ready for ever. */
+static void
+sleeps(void)
+{
+	struct timer	t;
+	int		n = 0;
+
+	pump();
+	timer_end(&loop.timers, &tick);
+	timer_init(&t, on_alarm, NULL);
+	is_ringing = 0;
+	ck_assert_int_eq(timer_set(&loop.timers, &t, loop.now_ms + 60), 0);
+	for (; !is_ringing; n++)
+		ck_assert_int_eq(loop_once(&loop), 0);
+	timer_end(&loop.timers, &t);
+	ck_assert_msg(n < 6, "%d passes", n);
+	timer_init(&tick, on_tick, NULL);
+	on_tick(&tick, NULL, loop.now_ms);
+}
+
+/* A session whose octets pass: by socket pairs or TCP, STARTTLS or bypass. */
+static void
+start_opaque(int how)
+{
+	is_tcp = (how & 1) != 0;
+	is_bypass = (how & 2) != 0;
+	start(1, 0);
+	if (is_bypass)
+		return;
+	put(dest, "220 there\r\n");
+	put(client, "EHLO c\r\n");
+	put(dest, "250-there\r\n250 STARTTLS\r\n");
+	put(client, "STARTTLS\r\n");
+	put(dest, "220 go\r\n");
+	put(client, "\x16\x03");
+	ck_assert_str_eq(get(client), "220 there\r\n250-there\r\n"
+	    "250 STARTTLS\r\n220 go\r\n");
+	ck_assert_str_eq(get(dest), "EHLO c\r\nSTARTTLS\r\n\x16\x03");
+}
+
+static void
+check_logged(int how, const char *reason)
+{
+	char	want[128];
+
+	ck_assert_uint_eq(ended_id, 7);
+	ck_assert_uint_eq(set.used, 0);
+	ck_assert_ptr_nonnull(strstr(logged, how & 2 ? " opaque=bypass " :
+	    " opaque=starttls "));
+	(void)snprintf(want, sizeof(want), " reason=%s\n", reason);
+	ck_assert_msg(strstr(logged, want) != NULL, "%s", logged);
+}
+
+START_TEST(test_half_close)
+{
+	int	*one = _i & 4 ? &dest : &client;
+	int	*other = _i & 4 ? &client : &dest;
+
+	start_opaque(_i);
+	sleeps();
+	put(*one, "one");
+	ck_assert_str_eq(get(*other), "one");
+	ck_assert_int_eq(shutdown(*one, SHUT_WR), 0);
+	pump();
+	ck_assert_str_eq(get(*other), "(end)");
+	sleeps();
+	put(*other, "other");
+	ck_assert_str_eq(get(*one), "other");
+	sleeps();
+	put(*other, "more");
+	ck_assert_int_eq(shutdown(*other, SHUT_WR), 0);
+	pump();
+	ck_assert_str_eq(get(*one), "more");
+	ck_assert_str_eq(get(*one), "(end)");
+	check_logged(_i, "closed");
+	ck_assert_ptr_nonnull(strstr(logged, " octets_back="));
+}
+END_TEST
+
+/* Octets in front of an end, and the end, wait for the one that is slow. */
+START_TEST(test_half_close_slow)
+{
+	static char	 octets[65536], got[65536];
+	int		*one = _i & 4 ? &dest : &client;
+	int		*other = _i & 4 ? &client : &dest;
+	size_t		 sent = 0, come = 0, i;
+	ssize_t		 n;
+	int		 idle;
+
+	start_opaque(_i);
+	for (idle = 0; idle < 5; ) {
+		for (i = 0; i < sizeof(octets); i++)
+			octets[i] = (char)((sent + i) % 251);
+		n = write(*one, octets, sizeof(octets));
+		if (n > 0)
+			sent += (size_t)n;
+		idle = n > 0 ? 0 : idle + 1;
+		ck_assert_int_eq(loop_once(&loop), 0);
+	}
+	ck_assert_uint_lt(sent, 50000000);
+	ck_assert_int_eq(shutdown(*one, SHUT_WR), 0);
+	sleeps();
+	/* The other direction does not wait. */
+	put(*other, "meanwhile");
+	ck_assert_str_eq(get(*one), "meanwhile");
+	sleeps();
+	while ((n = read(*other, got, sizeof(got))) != 0) {
+		if (n == -1)
+			ck_assert_int_eq(errno, EAGAIN);
+		for (i = 0; n > 0 && i < (size_t)n; i++)
+			ck_assert_uint_eq((unsigned char)got[i],
+			    (come + i) % 251);
+		come += n > 0 ? (size_t)n : 0;
+		ck_assert_int_eq(loop_once(&loop), 0);
+	}
+	ck_assert_uint_eq(come, sent);
+	sleeps();
+	(void)close(*other);
+	*other = -1;
+	pump();
+	ck_assert_str_eq(get(*one), "(end)");
+	check_logged(_i, "closed");
+}
+END_TEST
+
+/* Both ways at once, as fast as they take it. */
+START_TEST(test_full_duplex)
+{
+	static uint8_t	octets[SMTP_SIDES][1500000], got[SMTP_SIDES][1500000];
+	size_t		sent[SMTP_SIDES] = { 0, 0 };
+	size_t		come[SMTP_SIDES] = { 0, 0 }, i;
+	int		side, fd, pass, to;
+	ssize_t		n;
+
+	start_opaque(_i);
+	for (side = 0; side < SMTP_SIDES; side++)
+		for (i = 0; i < sizeof(octets[0]); i++)
+			octets[side][i] = (uint8_t)((i * 7 + (size_t)side) %
+			    253);
+	for (pass = 0; pass < 100000 && (come[0] < sizeof(got[0]) ||
+	    come[1] < sizeof(got[0])); pass++) {
+		for (side = 0; side < SMTP_SIDES; side++) {
+			fd = side == SMTP_CLIENT ? client : dest;
+			to = 1 - side;
+			n = write(fd, octets[side] + sent[side],
+			    sizeof(octets[0]) - sent[side]);
+			sent[side] += n > 0 ? (size_t)n : 0;
+			n = read(fd, got[to] + come[to], sizeof(got[0]) -
+			    come[to]);
+			come[to] += n > 0 ? (size_t)n : 0;
+		}
+		ck_assert_int_eq(loop_once(&loop), 0);
+	}
+	ck_assert_mem_eq(got, octets, sizeof(got));
+	sleeps();
+	(void)shutdown(client, SHUT_WR);
+	(void)shutdown(dest, SHUT_WR);
+	pump();
+	ck_assert_str_eq(get(client), "(end)");
+	ck_assert_str_eq(get(dest), "(end)");
+	check_logged(_i, "closed");
+}
+END_TEST
+
+/* One side resets; with octets on their way to both, or half-closed. */
+START_TEST(test_opaque_reset)
+{
+	struct linger	 now = { 1, 0 };
+	static char	 octets[65536];
+	int		*one = _i & 4 ? &dest : &client;
+	int		*other = _i & 4 ? &client : &dest;
+	int		 i;
+
+	start_opaque(_i);
+	for (i = 0; (_i & 8) && i < 200; i++) {
+		try_put(*one, octets, sizeof(octets));
+		try_put(*other, octets, sizeof(octets));
+		ck_assert_int_eq(loop_once(&loop), 0);
+	}
+	if (_i & 16) {
+		ck_assert_int_eq(shutdown(*one, SHUT_WR), 0);
+		pump();
+	}
+	(void)setsockopt(*one, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	(void)close(*one);
+	*one = -1;
+	sleeps();
+	if (ended_id == 0) {
+		/* What waits for the other was said before its end. */
+		while (read(*other, octets, sizeof(octets)) > 0)
+			ck_assert_int_eq(loop_once(&loop), 0);
+		sleeps();
+		if (ended_id == 0)
+			try_put(*other, "x", 1);
+		pump();
+		(void)shutdown(*other, SHUT_WR);
+		sleeps();
+	}
+	(void)close(*other);
+	*other = -1;
+	sleeps();
+	ck_assert_uint_eq(ended_id, 7);
+	ck_assert_uint_eq(set.used, 0);
+}
+END_TEST
+
+/* Nothing of it, and nothing of ours. */
+START_TEST(test_injection)
+{
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	put(client, "EHLO c\r\n");
+	put(dest, "250-there\r\n250 STARTTLS\r\n");
+	put(client, "STARTTLS\r\n");
+	(void)get(client);
+	put(dest, "220 go\r\n250 injected\r\n");
+	ck_assert_str_eq(get(client), "220 go\r\n");
+	ck_assert_str_eq(get(client), "(end)");
+	(void)close(client);
+	client = -1;
+	pump();
+	ck_assert_uint_eq(ended_id, 7);
+	ck_assert_ptr_nonnull(strstr(logged,
+	    " reason=\"starttls injection\""));
+	ck_assert_ptr_null(strstr(logged, "opaque="));
+}
+END_TEST
+
+/* What a bypass is told that has no destination. */
+START_TEST(test_bypass_no_choice)
+{
+	is_bypass = 1;
+	can_ask = 0;
+	start(0, ECONNREFUSED);
+	ck_assert_str_eq(get(client), "421 4.4.1 gw.example.org destination "
+	    "not available\r\n");
+	ck_assert_str_eq(get(client), "(end)");
+}
+END_TEST
+
+/* Errors of our own say nothing about the destination. */
+static const int	ours[] = { EMFILE, EADDRINUSE, EADDRNOTAVAIL,
+    EAFNOSUPPORT, EPERM, EACCES };
+
+START_TEST(test_our_errors)
+{
+	start(0, ours[_i]);
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_uint_eq(relay_choose(&relays[0], 0, loop.now_ms), 0);
+}
+END_TEST
+
+/* Without choices: the destination is that of the connection. */
+START_TEST(test_intercepted)
+{
+	conf->relays->nchoices = 0;
+	conf->relays->forward = FORWARD_NAT;
+	start(_i == 0, _i == 0 ? 0 : ECONNREFUSED);
+	if (_i == 0) {
+		put(dest, "220 there\r\n");
+		ck_assert_str_eq(get(client), "220 there\r\n");
+	} else
+		ck_assert_msg(strncmp(get(client), "421 4.4.1 ", 10) == 0,
+		    "no 421");
+	ck_assert_uint_eq(asked, 0);
+}
+END_TEST
+
+/* Answers that may have gone another way. */
+START_TEST(test_transparent_timeout)
+{
+	conf->relays->is_transparent = _i & 1;
+	relays[0].smtp.timeout_ms[SMTP_TIMEOUT_CONNECT] = 10;
+	can_ask = 0;
+	is_stuck = 1;
+	is_bypass = (_i & 2) != 0;
+	start(1, 0);
+	ck_assert_str_eq(get(client), "421 4.4.1 gw.example.org destination "
+	    "not available\r\n");
+	(void)close(client);
+	client = -1;
+	pump();
+	ck_assert_uint_eq(ended_id, 7);
+	ck_assert_ptr_nonnull(strstr(logged, _i & 1 ? " reason=\"timeout "
+	    "connect: do answers come back? see transparent forward in "
+	    "smtpproxyd.conf(5)\"\n" : " reason=\"timeout connect\"\n"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -365,6 +717,16 @@ main(void)
 	tcase_add_loop_test(tc, test_fail_and_stop, 0, 2);
 	tcase_add_test(tc, test_back_pressure);
 	tcase_add_test(tc, test_client_resets_while_reply_is_due);
+	tcase_add_loop_test(tc, test_half_close, 0, 8);
+	tcase_add_loop_test(tc, test_half_close_slow, 0, 8);
+	tcase_add_loop_test(tc, test_full_duplex, 0, 4);
+	tcase_add_loop_test(tc, test_opaque_reset, 0, 32);
+	tcase_add_test(tc, test_injection);
+	tcase_add_test(tc, test_bypass_no_choice);
+	tcase_add_loop_test(tc, test_our_errors, 0,
+	    (int)(sizeof(ours) / sizeof(ours[0])));
+	tcase_add_loop_test(tc, test_intercepted, 0, 2);
+	tcase_add_loop_test(tc, test_transparent_timeout, 0, 4);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
