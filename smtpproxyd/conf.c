@@ -77,6 +77,9 @@ conf_free_relay(struct conf_relay *r)
 		free(d);
 	}
 	free(r->choices);
+	free(r->only.blocks);
+	free(r->except.blocks);
+	free(r->bypass.blocks);
 	free(r);
 }
 
@@ -302,12 +305,85 @@ conf_add_listener(struct conf *c, struct conf_relay *r, const char *host,
 	return 0;
 }
 
+/*
+ * A session has one way to its destination: what the firewall says, or what
+ * the configuration says.
+ */
+static int
+conf_fail_beside(const struct conf_place *place, struct conf_why *why)
+{
+	return conf_fail(why, "the relay forwards at %s:%d already, expected "
+	    "no other line beside nat lookup or destination", place->file,
+	    place->line);
+}
+
+int
+conf_set_transparent(struct conf_relay *r, int is_transparent,
+    struct conf_place place, struct conf_why *why)
+{
+	if (r->forward_place.file == NULL) {
+		r->is_transparent = is_transparent;
+		r->forward_place = place;
+		return 0;
+	}
+	if (r->is_transparent == is_transparent)
+		return 0;
+	return conf_fail(why, "the forward line at %s:%d is %stransparent, "
+	    "expected all lines of a relay to be, or none",
+	    r->forward_place.file, r->forward_place.line,
+	    r->is_transparent ? "" : "not ");
+}
+
+/* table NULL: there is no such check. */
+static int
+conf_set_check(struct conf_check *k, const char *table,
+    struct conf_place place, struct conf_why *why)
+{
+	if (table == NULL)
+		return 0;
+	if (conf_check_name(table, "table", why) == -1)
+		return -1;
+	(void)strlcpy(k->table, table, sizeof(k->table));
+	k->place = place;
+	return 0;
+}
+
+int
+conf_set_intercept(struct conf_relay *r, enum conf_forward forward,
+    const char *only, const char *except, struct conf_place place,
+    struct conf_why *why)
+{
+	if (r->forward != FORWARD_FIXED)
+		return conf_fail_beside(&r->forward_place, why);
+	if (r->destinations != NULL)
+		return conf_fail_beside(&r->destinations->place, why);
+	if (conf_set_check(&r->only, only, place, why) == -1 ||
+	    conf_set_check(&r->except, except, place, why) == -1)
+		return -1;
+	r->forward = forward;
+	r->forward_place = place;
+	return 0;
+}
+
+int
+conf_set_bypass(struct conf_relay *r, const char *table,
+    struct conf_place place, struct conf_why *why)
+{
+	if ((r->is_set & (1U << RELAY_BYPASS)) != 0)
+		return conf_fail(why, "bypass is set already, expected it "
+		    "once");
+	r->is_set |= 1U << RELAY_BYPASS;
+	return conf_set_check(&r->bypass, table, place, why);
+}
+
 int
 conf_add_destination(struct conf_relay *r, const char *host, int is_table,
     int64_t port, struct conf_place place, struct conf_why *why)
 {
 	struct conf_destination	*d, **end;
 
+	if (r->forward != FORWARD_FIXED)
+		return conf_fail_beside(&r->forward_place, why);
 	if (is_table) {
 		if (conf_check_name(host, "table", why) == -1)
 			return -1;

@@ -86,17 +86,18 @@ enum conf_failure {
 	ON_FAILURE_RESET		/* a reset connection */
 };
 
-/* A table as source or destination check; the parser's name first. */
-struct conf_check {
-	char			 table[CONF_NAME_MAX];	/* "": none */
-	struct addr_block	*blocks;	/* array, of conf_finish() */
-	size_t			 nblocks;
-};
-
 /* Where something stood in the configuration. */
 struct conf_place {
 	const char	*file;		/* borrowed from the conf's own list */
 	int		 line;
+};
+
+/* A table as source or destination check; the parser's name first. */
+struct conf_check {
+	char			 table[CONF_NAME_MAX];	/* "": none */
+	struct conf_place	 place;
+	struct addr_block	*blocks;	/* array, of conf_finish() */
+	size_t			 nblocks;
 };
 
 struct conf_listener {
@@ -268,7 +269,10 @@ int	conf_add_destination(struct conf_relay *, const char *host,
 int	conf_set_intercept(struct conf_relay *, enum conf_forward,
 	    const char *only, const char *except, struct conf_place,
 	    struct conf_why *);
-/* `transparent` in front of a forward line: all lines of a relay or none. */
+/*
+ * `transparent` in front of a forward line, or not: all lines of a relay or
+ * none.  Before conf_set_intercept() and conf_add_destination().
+ */
 int	conf_set_transparent(struct conf_relay *, int is_transparent,
 	    struct conf_place, struct conf_why *);
 int	conf_set_starttls(struct conf_relay *, enum conf_starttls,
@@ -277,7 +281,7 @@ int	conf_set_on_failure(struct conf_relay *, enum conf_failure,
 	    struct conf_why *);
 int	conf_set_mark(struct conf_relay *, int64_t, struct conf_why *);
 int	conf_set_bypass(struct conf_relay *, const char *table,
-	    struct conf_why *);
+	    struct conf_place, struct conf_why *);
 int	conf_set_pregreet(struct conf_relay *, enum conf_pregreet,
 	    struct conf_why *);
 int	conf_add_pass_verb(struct conf_relay *, const char *,
@@ -287,10 +291,12 @@ int	conf_add_auth_mech(struct conf_relay *, const char *,
 
 /*
  * After the file is read: fill in defaults, check what spans lines (a relay
- * without listener or destination, a table that is not there or is empty, the
- * same listener twice, a host name in a table of blocks), and make the
- * choices.  Names are looked up through `resolve` (the resolver child; NULL:
- * numeric only), which gives 0 with up to *n addresses, or -1 with why.
+ * without listener or destination, a listener that does not suit the way to
+ * the destination, a table that is not there or is empty, a host name in a
+ * table of blocks), and make the choices and the blocks of the checks; a
+ * relay that intercepts has no choices.  Names are looked up through
+ * `resolve` (the resolver child; NULL: numeric only), which gives 0 with up to
+ * *n addresses, or -1 with why.
  *   returns   number of errors, each said through `say`
  */
 typedef int conf_resolve_fn(void *, const struct conf *, const char *host,

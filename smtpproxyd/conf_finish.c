@@ -191,6 +191,33 @@ finish_host(struct finish *f, struct conf_relay *r, const char *host,
 	}
 }
 
+/* A table that is used, and with `what` in it; NULL when that is said. */
+static const struct conf_table *
+finish_find_table(struct finish *f, const char *name, const char *what,
+    const struct conf_place *place)
+{
+	const struct conf_table	*t;
+	struct conf_why		 why;
+
+	for (t = f->conf->tables; t != NULL; t = t->next)
+		if (strcmp(t->name, name) == 0)
+			break;
+	if (t == NULL) {
+		(void)conf_fail(&why, "table <%s> is not there, expected "
+		    "table <%s> { ... } somewhere", name, name);
+		finish_say(f, place, &why);
+		return NULL;
+	}
+	if (t->entries != NULL)
+		return t;
+	if (!t->is_broken) {
+		(void)conf_fail(&why, "table <%s> is empty, expected at least "
+		    "one %s", name, what);
+		finish_say(f, place, &why);
+	}
+	return NULL;
+}
+
 static void
 finish_hosts_of_table(struct finish *f, struct conf_relay *r,
     const struct conf_destination *d)
@@ -199,20 +226,8 @@ finish_hosts_of_table(struct finish *f, struct conf_relay *r,
 	const struct conf_table_entry	*e;
 	struct conf_why			 why;
 
-	for (t = f->conf->tables; t != NULL; t = t->next)
-		if (strcmp(t->name, d->host) == 0)
-			break;
-	if (t == NULL) {
-		(void)conf_fail(&why, "table <%s> is not there, expected "
-		    "table <%s> { ... } somewhere", d->host, d->host);
-		finish_say(f, &d->place, &why);
+	if ((t = finish_find_table(f, d->host, "host", &d->place)) == NULL)
 		return;
-	}
-	if (t->entries == NULL && !t->is_broken) {
-		(void)conf_fail(&why, "table <%s> is empty, expected at least "
-		    "one host", d->host);
-		finish_say(f, &d->place, &why);
-	}
 	for (e = t->entries; e != NULL; e = e->next) {
 		if (strchr(e->text, '/') == NULL) {
 			finish_host(f, r, e->text, d->port, &e->place);
@@ -225,6 +240,67 @@ finish_hosts_of_table(struct finish *f, struct conf_relay *r,
 	}
 }
 
+/*
+ * The blocks of only, except or bypass.  Names are no use there: one that
+ * changed its address would let through what it should not.
+ */
+static void
+finish_check(struct finish *f, const struct conf_relay *r,
+    struct conf_check *k)
+{
+	const struct conf_table		*t;
+	const struct conf_table_entry	*e;
+	struct conf_why			 why;
+	size_t				 n = 0;
+
+	if (k->table[0] == '\0' || (t = finish_find_table(f, k->table,
+	    "address or block", &k->place)) == NULL)
+		return;
+	for (e = t->entries; e != NULL; e = e->next)
+		n++;
+	if ((k->blocks = calloc(n, sizeof(*k->blocks))) == NULL) {
+		(void)conf_fail(&why, "out of memory");
+		finish_say(f, &k->place, &why);
+		return;
+	}
+	for (e = t->entries; e != NULL; e = e->next) {
+		if (addr_block_parse(&k->blocks[k->nblocks], e->text) == 0) {
+			k->nblocks++;
+			continue;
+		}
+		(void)conf_fail(&why, "host name \"%s\" in table <%s>, which "
+		    "relay \"%s\" checks by, expected addresses and blocks "
+		    "only", e->text, t->name, r->name);
+		finish_say(f, &e->place, &why);
+	}
+}
+
+/*
+ * A listener that connections are diverted to has their destination as its
+ * own address; one that they are redirected to has not.  Taken for the other
+ * kind, every session would be refused.
+ */
+static void
+finish_listeners(struct finish *f, const struct conf_relay *r)
+{
+	const struct conf_listener	*l;
+	struct conf_why			 why;
+	int				 is_divert;
+
+	if (r->forward == FORWARD_FIXED)
+		return;
+	is_divert = r->forward == FORWARD_DESTINATION;
+	for (l = r->listeners; l != NULL; l = l->next) {
+		if (l->is_divert == is_divert)
+			continue;
+		(void)conf_fail(&why, "the relay forwards to %s, expected "
+		    "listen on ADDRESS port PORT%s", is_divert ?
+		    "destination" : "nat lookup", is_divert ? " divert" :
+		    " without divert");
+		finish_say(f, &l->place, &why);
+	}
+}
+
 static void
 finish_relay(struct finish *f, struct conf_relay *r)
 {
@@ -232,12 +308,20 @@ finish_relay(struct finish *f, struct conf_relay *r)
 	struct conf_why			 why;
 
 	finish_limits(&f->conf->limits, &r->limits);
+	if ((r->is_set & (1U << RELAY_STARTTLS)) == 0)
+		r->starttls = r->forward == FORWARD_FIXED ? STARTTLS_HIDE :
+		    STARTTLS_PASS;
+	finish_listeners(f, r);
+	finish_check(f, r, &r->only);
+	finish_check(f, r, &r->except);
+	finish_check(f, r, &r->bypass);
 	if (r->listeners == NULL && !r->is_broken) {
 		(void)conf_fail(&why, "relay \"%s\" has no listener, expected "
 		    "listen on ADDRESS port PORT", r->name);
 		finish_say(f, &r->place, &why);
 	}
-	if (r->destinations == NULL && !r->is_broken) {
+	if (r->destinations == NULL && r->forward == FORWARD_FIXED &&
+	    !r->is_broken) {
 		(void)conf_fail(&why, "relay \"%s\" has no destination, "
 		    "expected forward to HOST port PORT", r->name);
 		finish_say(f, &r->place, &why);

@@ -13,6 +13,7 @@
 
 #define COUNT_MAX	1000000
 #define SECONDS_MAX	604800		/* a week */
+#define MARK_MAX	INT64_C(4294967295)	/* SO_MARK has 32 bits */
 
 static const char *const	stage_names[STAGES] = {
 	[STAGE_CONNECT] = "connect",
@@ -257,6 +258,39 @@ conf_set_pregreet(struct conf_relay *r, enum conf_pregreet pregreet,
 	if (conf_set_once(&r->is_set, RELAY_PREGREET, "pregreet", why) == -1)
 		return -1;
 	r->pregreet = pregreet;
+	return 0;
+}
+
+int
+conf_set_starttls(struct conf_relay *r, enum conf_starttls starttls,
+    struct conf_why *why)
+{
+	if (conf_set_once(&r->is_set, RELAY_STARTTLS, "starttls", why) == -1)
+		return -1;
+	r->starttls = starttls;
+	return 0;
+}
+
+int
+conf_set_on_failure(struct conf_relay *r, enum conf_failure on_failure,
+    struct conf_why *why)
+{
+	if (conf_set_once(&r->is_set, RELAY_ON_FAILURE, "on-failure",
+	    why) == -1)
+		return -1;
+	r->on_failure = on_failure;
+	return 0;
+}
+
+int
+conf_set_mark(struct conf_relay *r, int64_t mark, struct conf_why *why)
+{
+	if (conf_set_once(&r->is_set, RELAY_MARK, "mark", why) == -1)
+		return -1;
+	if (mark < 1 || mark > MARK_MAX)
+		return conf_fail(why, "mark %lld is out of range, expected 1 "
+		    "to %lld", (long long)mark, (long long)MARK_MAX);
+	r->mark = (uint32_t)mark;
 	return 0;
 }
 

@@ -145,6 +145,9 @@ wire_put_relay(struct wire_out *o, const struct conf_relay *r)
 	wire_put(w, r->number, 4);
 	wire_put_str(w, r->name);
 	wire_put(w, r->pregreet, 1);
+	wire_put(w, r->forward, 1);
+	wire_put(w, r->is_transparent ? 1 : 0, 1);
+	wire_put(w, r->starttls, 1);
 	wire_put_limits(w, &r->limits);
 	wire_put(w, r->npass_verbs, 1);
 	for (i = 0; i < r->npass_verbs; i++)
@@ -216,6 +219,19 @@ wire_get(struct wire_in *in, size_t n)
 		return 0;
 	for (; n > 0; n--)
 		v = v << 8 | *p++;
+	return v;
+}
+
+/* One of a few values, from 0 on. */
+static uint64_t
+wire_get_upto(struct wire_in *in, uint64_t max)
+{
+	uint64_t	v = wire_get(in, 1);
+
+	if (v > max) {
+		in->has_failed = 1;
+		return 0;
+	}
 	return v;
 }
 
@@ -323,7 +339,6 @@ wire_get_relay(struct conf *c, struct wire_in *in)
 	struct conf_why		 why;
 	char			 name[CONF_NAME_MAX];
 	uint64_t		 number = wire_get(in, 4);
-	uint64_t		 pregreet;
 
 	wire_get_str(in, name, sizeof(name));
 	if (!in->has_failed && wire_relay_is_whole(c) &&
@@ -333,17 +348,21 @@ wire_get_relay(struct conf *c, struct wire_in *in)
 		in->has_failed = 1;
 		return;
 	}
-	pregreet = wire_get(in, 1);
-	r->pregreet = pregreet == PREGREET_ALLOW ? PREGREET_ALLOW :
-	    PREGREET_REJECT;
+	r->pregreet = (enum conf_pregreet)wire_get_upto(in, PREGREET_ALLOW);
+	r->forward = (enum conf_forward)wire_get_upto(in,
+	    FORWARD_DESTINATION);
+	r->is_transparent = (int)wire_get_upto(in, 1);
+	r->starttls = (enum conf_starttls)wire_get_upto(in, STARTTLS_PASS);
 	wire_get_limits(in, &r->limits);
 	wire_get_words(in, r, conf_add_pass_verb);
 	wire_get_words(in, r, conf_add_auth_mech);
 	r->nannounced = wire_get(in, 2);
 	c->wire_relay = r;
+	/* Choices are the fixed way's, which has at least one. */
 	if (in->has_failed || r->nannounced > CONF_CHOICES_MAX ||
-	    pregreet > PREGREET_ALLOW || (r->nannounced > 0 && (r->choices =
-	    calloc(r->nannounced, sizeof(*r->choices))) == NULL))
+	    (r->forward == FORWARD_FIXED) != (r->nannounced > 0) ||
+	    (r->nannounced > 0 && (r->choices = calloc(r->nannounced,
+	    sizeof(*r->choices))) == NULL))
 		in->has_failed = 1;
 }
 

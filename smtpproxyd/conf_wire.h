@@ -9,8 +9,9 @@
 /*
  * The configuration as workers receive it: CONF_BEGIN, numbered records of at
  * most 4 KiB, CONF_END (DECISIONS, configuration snapshot).  Only what
- * concerns sessions: host name, relays with their limits, lists and choices;
- * neither user, chroot, listeners nor tables.  Layer 2b: this file may include
+ * concerns sessions: host name, relays with their limits, lists, choices, and
+ * how their destination is found; neither user, chroot, listeners nor tables,
+ * nor what the parent alone decides: checks, mark, on-failure.  Layer 2b: this file may include
  * common/ only, so it writes and reads octets; who frames them is messages.c's
  * user.
  *

@@ -7,18 +7,29 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char	usage_forward[] = "[transparent] forward to HOST port "
+	    "PORT, to { HOST ... } port PORT, to <TABLE> port PORT, to nat "
+	    "lookup or to destination, the last two with [only <TABLE>] "
+	    "[except <TABLE>]";
+
 static const struct conf_keyword	keywords[] = {
 	{ "allow", WORD_ALLOW, 0, WHERE_INSIDE, "" },
 	{ "auth-mechanisms", WORD_AUTH_MECHANISMS, 0, WHERE_RELAY,
 	    "auth-mechanisms { NAME ... }" },
+	{ "bypass", WORD_BYPASS, 0, WHERE_RELAY, "bypass from <TABLE>" },
 	{ "chroot", WORD_CHROOT, 0, WHERE_TOP, "chroot \"PATH\"" },
-	{ "forward", WORD_FORWARD, 0, WHERE_RELAY, "forward to HOST port PORT, "
-	    "forward to { HOST ... } port PORT or "
-	    "forward to <TABLE> port PORT" },
+	{ "destination", WORD_DESTINATION, 0, WHERE_INSIDE, "" },
+	{ "divert", WORD_DIVERT, 0, WHERE_INSIDE, "" },
+	{ "except", WORD_EXCEPT, 0, WHERE_INSIDE, "" },
+	{ "forward", WORD_FORWARD, 0, WHERE_RELAY, usage_forward },
+	{ "from", WORD_FROM, 0, WHERE_INSIDE, "" },
+	{ "hide", WORD_HIDE, 0, WHERE_INSIDE, "" },
 	{ "hostname", WORD_HOSTNAME, 0, WHERE_TOP, "hostname \"NAME\"" },
 	{ "include", WORD_INCLUDE, 0, WHERE_TOP, "include \"FILE\"" },
 	{ "listen", WORD_LISTEN, 0, WHERE_RELAY,
-	    "listen on ADDRESS port PORT" },
+	    "listen on ADDRESS port PORT [divert]" },
+	{ "lookup", WORD_LOOKUP, 0, WHERE_INSIDE, "" },
+	{ "mark", WORD_MARK, 0, WHERE_RELAY, "mark NUMBER" },
 	{ "max-errors", WORD_LIMIT, LIMIT_ERRORS, WHERE_BOTH,
 	    "max-errors NUMBER" },
 	{ "max-message-size", WORD_SIZE_LIMIT, LIMIT_MESSAGE_SIZE, WHERE_BOTH,
@@ -29,48 +40,51 @@ static const struct conf_keyword	keywords[] = {
 	    "max-sessions NUMBER" },
 	{ "max-sessions-per-client", WORD_LIMIT, LIMIT_SESSIONS_PER_CLIENT,
 	    WHERE_BOTH, "max-sessions-per-client NUMBER" },
+	{ "nat", WORD_NAT, 0, WHERE_INSIDE, "" },
 	{ "on", WORD_ON, 0, WHERE_INSIDE, "" },
+	{ "on-failure", WORD_ON_FAILURE, 0, WHERE_RELAY,
+	    "on-failure reply or on-failure reset" },
+	{ "only", WORD_ONLY, 0, WHERE_INSIDE, "" },
 	{ "pass-verb", WORD_PASS_VERB, 0, WHERE_RELAY, "pass-verb NAME" },
 	{ "port", WORD_PORT, 0, WHERE_INSIDE, "" },
 	{ "pregreet", WORD_PREGREET, 0, WHERE_RELAY,
 	    "pregreet reject or pregreet allow" },
 	{ "reject", WORD_REJECT, 0, WHERE_INSIDE, "" },
 	{ "relay", WORD_RELAY, 0, WHERE_TOP, "relay \"NAME\" {" },
+	{ "reply", WORD_REPLY, 0, WHERE_INSIDE, "" },
+	{ "reset", WORD_RESET, 0, WHERE_INSIDE, "" },
+	{ "starttls", WORD_STARTTLS, 0, WHERE_RELAY,
+	    "starttls pass or starttls hide" },
 	{ "table", WORD_TABLE, 0, WHERE_TOP, "table <NAME> { ADDRESS ... }" },
 	{ "timeout", WORD_TIMEOUT, 0, WHERE_BOTH, "timeout STAGE SECONDS" },
 	{ "to", WORD_TO, 0, WHERE_INSIDE, "" },
+	{ "transparent", WORD_TRANSPARENT, 0, WHERE_RELAY,
+	    usage_forward },
 	{ "user", WORD_USER, 0, WHERE_TOP, "user \"NAME\"" },
 	{ "workers", WORD_WORKERS, 0, WHERE_TOP, "workers NUMBER" },
 
 	/* Words that a later version will need: none may be used now. */
 	{ "add-header", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "block", WORD_BLOCK, 0, WHERE_BOTH, NULL },
-	{ "bypass", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "ca", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "destination", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "divert", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "except", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "identity", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "mark", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "match", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "nat", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "on-failure", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "pass", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "pass", WORD_PASS, 0, WHERE_BOTH, NULL },
 	{ "pki", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "proxy-protocol", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "smtps", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "socket", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "starttls", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "strict-newlines", WORD_LATER, 0, WHERE_BOTH, NULL },
+	{ "terminate", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "tls", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "tls-require", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "transparent", WORD_LATER, 0, WHERE_BOTH, NULL }
+	{ "tls-require", WORD_LATER, 0, WHERE_BOTH, NULL }
 };
 
 static const char	expected_top[] = "NAME = VALUE, include, table, "
 	    "relay, workers, user, chroot, hostname, timeout or a limit";
-static const char	expected_relay[] = "listen, forward, pregreet, "
-	    "pass-verb, auth-mechanisms, timeout, a limit or }";
+static const char	expected_relay[] = "listen, forward, transparent, "
+	    "bypass, starttls, on-failure, mark, pregreet, pass-verb, "
+	    "auth-mechanisms, timeout, a limit or }";
 
 const struct conf_keyword *
 conf_keyword(const char *name)
@@ -120,7 +134,9 @@ conf_syntax_error(const struct conf_syntax *s, struct conf_why *why)
 
 	syntax_describe(s, what, sizeof(what));
 	expected = s->is_in_relay ? expected_relay : expected_top;
-	if (s->keyword != NULL && s->keyword->usage == NULL)
+	/* block and pass begin a later version's lines, and end some now. */
+	if (s->keyword != NULL && s->keyword->usage == NULL &&
+	    (s->is_first || s->keyword->word == WORD_LATER))
 		return conf_fail(why, "%s: not supported by this version",
 		    s->text);
 	if (s->is_first)

@@ -23,6 +23,12 @@ struct parse_number {
 	struct conf_place	 place;
 };
 
+/* How a forward line begins. */
+struct parse_head {
+	int			 is_transparent;
+	struct conf_place	 place;
+};
+
 static struct {
 	struct conf			*conf;
 	struct conf_lex			*lex;
@@ -63,8 +69,13 @@ static void	 parse_table(const struct lex_word *,
 		    const struct parse_list *);
 static int	 parse_relay(const struct lex_word *);
 static void	 parse_relay_end(void);
-static void	 parse_forward(const struct parse_list *,
+static void	 parse_forward(const struct parse_head *,
+		    const struct parse_list *, int,
 		    const struct parse_number *);
+static void	 parse_intercept(const struct parse_head *, enum conf_forward,
+		    const struct lex_word *, const struct lex_word *);
+static void	 parse_starttls(enum conf_starttls);
+static void	 parse_on_failure(enum conf_failure);
 static void	 parse_mechs(const struct parse_list *);
 
 #define WHY	(&p.why)
@@ -74,18 +85,24 @@ static void	 parse_mechs(const struct parse_list *);
 	struct lex_word		 word;
 	struct parse_number	 number;
 	struct parse_list	*list;
+	struct parse_head	 head;
 	int			 value;
 }
 
 %token	INCLUDE TABLE RELAY WORKERS USER CHROOT HOSTNAME
 %token	LISTEN ON PORT FORWARD TO TIMEOUT PREGREET REJECT ALLOW
 %token	PASSVERB AUTHMECHS
+%token	DIVERT TRANSPARENT NAT LOOKUP DESTINATION ONLY EXCEPT BYPASS FROM
+%token	STARTTLS PASS HIDE ONFAILURE REPLY RESET MARK
 %token	BAD LATER FILE_END
 %token	<value>		LIMIT SIZE_LIMIT
 %token	<word>		STRING BLOCK
 %type	<number>	number size port
 %type	<list>		words values
-%type	<word>		stage
+%type	<list>		host
+%type	<word>		stage only except
+%type	<head>		forward
+%type	<value>		divert
 
 %%
 
@@ -225,20 +242,36 @@ relay_end	: '}'
 		| limit '}'
 		;
 
-relay_opt	: LISTEN ON STRING port		{
+relay_opt	: LISTEN ON STRING port divert	{
 			(void)parse_check(conf_add_listener(p.conf, p.relay,
-			    $3.text, $4.n, 0, $3.place, WHY), &$3.place, WHY);
+			    $3.text, $4.n, $5, $3.place, WHY), &$3.place, WHY);
 		}
-		| FORWARD TO STRING port	{
-			(void)parse_check(conf_add_destination(p.relay,
-			    $3.text, 0, $4.n, $3.place, WHY), &$3.place, WHY);
+		| forward host port		{
+			parse_forward(&$1, $2, 0, &$3);
 		}
-		| FORWARD TO '<' STRING '>' port	{
-			(void)parse_check(conf_add_destination(p.relay,
-			    $4.text, 1, $6.n, $4.place, WHY), &$4.place, WHY);
+		| forward '<' host '>' port	{
+			parse_forward(&$1, $3, 1, &$5);
 		}
-		| FORWARD TO '{' optnl words '}' port	{
-			parse_forward($5, &$7);
+		| forward '{' optnl words '}' port	{
+			parse_forward(&$1, $4, 0, &$6);
+		}
+		| forward NAT LOOKUP only except	{
+			parse_intercept(&$1, FORWARD_NAT, &$4, &$5);
+		}
+		| forward DESTINATION only except	{
+			parse_intercept(&$1, FORWARD_DESTINATION, &$3, &$4);
+		}
+		| BYPASS FROM '<' STRING '>'	{
+			(void)parse_check(conf_set_bypass(p.relay, $4.text,
+			    $4.place, WHY), &$4.place, WHY);
+		}
+		| STARTTLS PASS	{ parse_starttls(STARTTLS_PASS); }
+		| STARTTLS HIDE	{ parse_starttls(STARTTLS_HIDE); }
+		| ONFAILURE REPLY	{ parse_on_failure(ON_FAILURE_REPLY); }
+		| ONFAILURE RESET	{ parse_on_failure(ON_FAILURE_RESET); }
+		| MARK number			{
+			(void)parse_check(conf_set_mark(p.relay, $2.n, WHY),
+			    &$2.place, WHY);
 		}
 		| PREGREET REJECT		{
 			(void)parse_check(conf_set_pregreet(p.relay,
@@ -255,6 +288,34 @@ relay_opt	: LISTEN ON STRING port		{
 		| AUTHMECHS '{' optnl words '}'	{ parse_mechs($4); }
 		;
 
+divert		: /* empty */			{ $$ = 0; }
+		| DIVERT			{ $$ = 1; }
+		;
+
+forward		: FORWARD TO			{
+			$$.is_transparent = 0;
+			$$.place = p.first.place;
+		}
+		| TRANSPARENT FORWARD TO	{
+			$$.is_transparent = 1;
+			$$.place = p.first.place;
+		}
+		;
+
+host		: STRING			{
+			if (($$ = parse_list_add(NULL, &$1)) == NULL)
+				YYABORT;
+		}
+		;
+
+only		: /* empty */			{ $$.text = NULL; }
+		| ONLY '<' STRING '>'		{ $$ = $3; }
+		;
+
+except		: /* empty */			{ $$.text = NULL; }
+		| EXCEPT '<' STRING '>'		{ $$ = $3; }
+		;
+
 %%
 
 static const int	tokens[WORDS] = {
@@ -262,22 +323,38 @@ static const int	tokens[WORDS] = {
 	[WORD_ALLOW] = ALLOW,
 	[WORD_AUTH_MECHANISMS] = AUTHMECHS,
 	[WORD_BLOCK] = BLOCK,
+	[WORD_BYPASS] = BYPASS,
 	[WORD_CHROOT] = CHROOT,
+	[WORD_DESTINATION] = DESTINATION,
+	[WORD_DIVERT] = DIVERT,
+	[WORD_EXCEPT] = EXCEPT,
 	[WORD_FORWARD] = FORWARD,
+	[WORD_FROM] = FROM,
+	[WORD_HIDE] = HIDE,
 	[WORD_HOSTNAME] = HOSTNAME,
 	[WORD_INCLUDE] = INCLUDE,
 	[WORD_LIMIT] = LIMIT,
 	[WORD_LISTEN] = LISTEN,
+	[WORD_LOOKUP] = LOOKUP,
+	[WORD_MARK] = MARK,
+	[WORD_NAT] = NAT,
 	[WORD_ON] = ON,
+	[WORD_ONLY] = ONLY,
+	[WORD_ON_FAILURE] = ONFAILURE,
+	[WORD_PASS] = PASS,
 	[WORD_PASS_VERB] = PASSVERB,
 	[WORD_PORT] = PORT,
 	[WORD_PREGREET] = PREGREET,
 	[WORD_REJECT] = REJECT,
 	[WORD_RELAY] = RELAY,
+	[WORD_REPLY] = REPLY,
+	[WORD_RESET] = RESET,
 	[WORD_SIZE_LIMIT] = SIZE_LIMIT,
+	[WORD_STARTTLS] = STARTTLS,
 	[WORD_TABLE] = TABLE,
 	[WORD_TIMEOUT] = TIMEOUT,
 	[WORD_TO] = TO,
+	[WORD_TRANSPARENT] = TRANSPARENT,
 	[WORD_USER] = USER,
 	[WORD_WORKERS] = WORKERS
 };
@@ -508,13 +585,47 @@ parse_relay_end(void)
 	p.statement = NULL;
 }
 
-static void
-parse_forward(const struct parse_list *list, const struct parse_number *port)
+static int
+parse_transparent(const struct parse_head *head)
 {
+	return parse_check(conf_set_transparent(p.relay, head->is_transparent,
+	    head->place, WHY), &head->place, WHY);
+}
+
+static void
+parse_forward(const struct parse_head *head, const struct parse_list *list,
+    int is_table, const struct parse_number *port)
+{
+	if (parse_transparent(head) == -1)
+		return;
 	for (; list != NULL; list = list->next)
 		(void)parse_check(conf_add_destination(p.relay,
-		    list->word.text, 0, port->n, list->word.place, WHY),
-		    &list->word.place, WHY);
+		    list->word.text, is_table, port->n, list->word.place,
+		    WHY), &list->word.place, WHY);
+}
+
+static void
+parse_intercept(const struct parse_head *head, enum conf_forward forward,
+    const struct lex_word *only, const struct lex_word *except)
+{
+	if (parse_transparent(head) == 0)
+		(void)parse_check(conf_set_intercept(p.relay, forward,
+		    only->text, except->text, head->place, WHY), &head->place,
+		    WHY);
+}
+
+static void
+parse_starttls(enum conf_starttls starttls)
+{
+	(void)parse_check(conf_set_starttls(p.relay, starttls, WHY),
+	    &p.first.place, WHY);
+}
+
+static void
+parse_on_failure(enum conf_failure on_failure)
+{
+	(void)parse_check(conf_set_on_failure(p.relay, on_failure, WHY),
+	    &p.first.place, WHY);
 }
 
 static void
