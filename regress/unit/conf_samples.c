@@ -35,6 +35,38 @@ const char *const	conf_samples[] = {
 	"\tforward to <mx> port 25\n"
 	"}\n",
 
+	/* Interception, each way (DESIGN section 4). */
+	"table <inside> { 10.0.0.0/8 fd00::/8 }\n"
+	"table <partners> { 192.0.2.7, 2001:db8:7::/48\n198.51.100.7 }\n"
+	"relay \"outbound\" {\n"
+	"\tlisten on 127.0.0.1 port 8025\n"
+	"\ttransparent forward to nat lookup except <inside>\n"
+	"\tbypass from <partners>\n"
+	"\tstarttls hide\n"
+	"\ton-failure reset\n"
+	"\tmark 4294967295\n"
+	"}\n"
+	"relay \"outbound-divert\" {\n"
+	"\tlisten on 127.0.0.1 port 8026 divert\n"
+	"\tlisten on ::1 port 8026 divert\n"
+	"\tforward to destination only <partners> except <inside>\n"
+	"\ton-failure reply\n"
+	"\tmark 1\n"
+	"}\n"
+	"relay \"inbound\" {\n"
+	"\tlisten on 127.0.0.1 port 8027 divert\n"
+	"\tlisten on 192.0.2.25 port smtp\n"
+	"\ttransparent forward to 198.51.100.10 port 25\n"
+	"\ttransparent \\\n\t    forward to { 198.51.100.11\n"
+	"\t    198.51.100.12 } port 25\n"
+	"\ttransparent forward to <partners2> port 25\n"
+	"\tstarttls pass\n"
+	"}\n"
+	"table <partners2> { 198.51.100.13 }\n"
+	"relay r { listen on ::1 port 1\nforward to nat lookup }\n"
+	"relay s { listen on ::1 port 2 divert\nforward to destination }\n"
+	"relay t { listen on ::1 port 3\nforward to ::2 port 3 }",
+
 	/* Everything at once. */
 	"# comment \\\nthat goes on\n"
 	"max-sessions 1000\n"
@@ -156,6 +188,8 @@ relay_is_equal(const struct conf_relay *a, const struct conf_relay *b)
 
 	if (strcmp(a->name, b->name) != 0 || a->number != b->number ||
 	    a->pregreet != b->pregreet || a->nchoices != b->nchoices ||
+	    a->forward != b->forward || a->starttls != b->starttls ||
+	    a->is_transparent != b->is_transparent ||
 	    a->npass_verbs != b->npass_verbs ||
 	    a->nauth_mechs != b->nauth_mechs ||
 	    !limits_are_equal(&a->limits, &b->limits))

@@ -336,6 +336,125 @@ START_TEST(finish)
 }
 END_TEST
 
+/* The ways to a destination: refused lines change nothing. */
+START_TEST(intercept)
+{
+	struct conf		*c = conf_new();
+	struct conf_relay	*r;
+	struct conf_why		 why;
+	char			 name[CONF_NAME_MAX + 1];
+
+	memset(name, 'a', sizeof(name));
+	name[CONF_NAME_MAX] = '\0';
+	ck_assert_ptr_nonnull(r = conf_add_relay(c, "r", place, &why));
+	ck_assert_int_eq(conf_set_intercept(r, FORWARD_NAT, name, NULL,
+	    place, &why), -1);
+	ck_assert_int_eq(conf_set_intercept(r, FORWARD_NAT, NULL, name,
+	    place, &why), -1);
+	ck_assert_int_eq(r->forward, FORWARD_FIXED);
+	ck_assert_int_eq(conf_set_bypass(r, name, place, &why), -1);
+	r->is_set = 0;
+	name[CONF_NAME_MAX - 1] = '\0';
+	ck_assert_int_eq(conf_set_transparent(r, 1, place, &why), 0);
+	ck_assert_int_eq(conf_set_intercept(r, FORWARD_NAT, name, name,
+	    place, &why), 0);
+	ck_assert_int_eq(conf_set_bypass(r, name, place, &why), 0);
+	ck_assert_str_eq(r->only.table, name);
+	ck_assert_str_eq(r->except.table, name);
+	ck_assert_str_eq(r->bypass.table, name);
+	ck_assert_int_eq(conf_set_transparent(r, 0, place, &why), -1);
+	ck_assert_int_eq(r->is_transparent, 1);
+	ck_assert_int_eq(conf_set_intercept(r, FORWARD_DESTINATION, NULL,
+	    NULL, place, &why), -1);
+	ck_assert_int_eq(r->forward, FORWARD_NAT);
+	ck_assert_int_eq(conf_add_destination(r, "10.0.0.1", 0, 25, place,
+	    &why), -1);
+	ck_assert_ptr_null(r->destinations);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(marks)
+{
+	static const struct {
+		int64_t	n;
+		int	rc;
+	} rows[] = {
+		{ -1, -1 }, { 0, -1 }, { 1, 0 }, { UINT32_MAX, 0 },
+		{ INT64_C(4294967296), -1 }, { INT64_MAX, -1 }
+	};
+	struct conf		*c = conf_new();
+	struct conf_relay	*r;
+	struct conf_why		 why;
+	size_t			 i;
+
+	ck_assert_ptr_nonnull(r = conf_add_relay(c, "r", place, &why));
+	for (i = 0; i < NROWS(rows); i++) {
+		r->is_set = 0;
+		r->mark = 0;
+		ck_assert_int_eq(conf_set_mark(r, rows[i].n, &why),
+		    rows[i].rc);
+		ck_assert_int_eq(r->mark, rows[i].rc == 0 ? rows[i].n : 0);
+	}
+	conf_free(c);
+}
+END_TEST
+
+/* What a check by a table takes, and that a name is no part of it. */
+START_TEST(checks)
+{
+	static const struct {
+		const char	*text;
+		const char	*net;	/* NULL: refused */
+		unsigned int	 length;
+	} rows[] = {
+		{ "192.0.2.1", "192.0.2.1", 32 },
+		{ "192.0.2.0/24", "192.0.2.0", 24 },
+		{ "0.0.0.0/0", "0.0.0.0", 0 },
+		{ "2001:db8::1", "2001:db8::1", 128 },
+		{ "::/0", "::", 0 },
+		{ "fe80::1%1", "fe80::1", 128 },
+		{ "mx.example.org", NULL, 0 }
+	};
+	struct conf		*c;
+	struct conf_relay	*r;
+	struct conf_table	*t;
+	struct conf_why		 why;
+	struct addr		 a;
+	size_t			 i;
+
+	for (i = 0; i < NROWS(rows); i++) {
+		c = conf_new();
+		r = conf_add_relay(c, "r", place, &why);
+		ck_assert_ptr_nonnull(r);
+		ck_assert_int_eq(conf_add_listener(c, r, "::1", 1, 0, place,
+		    &why), 0);
+		ck_assert_int_eq(conf_set_intercept(r, FORWARD_NAT, "t", NULL,
+		    place, &why), 0);
+		t = conf_add_table(c, "t", place, &why);
+		ck_assert_ptr_nonnull(t);
+		ck_assert_int_eq(conf_add_table_entry(t, rows[i].text, place,
+		    &why), 0);
+		ck_assert_int_eq(conf_finish(c, NULL, NULL, sample_say, NULL),
+		    rows[i].net == NULL ? 1 : 0);
+		ck_assert_uint_eq(r->nchoices, 0);
+		ck_assert_int_eq(r->starttls, STARTTLS_PASS);
+		if (rows[i].net == NULL) {
+			ck_assert_uint_eq(r->only.nblocks, 0);
+		} else {
+			ck_assert_uint_eq(r->only.nblocks, 1);
+			ck_assert_uint_eq(r->only.blocks[0].length,
+			    rows[i].length);
+			ck_assert_int_eq(addr_parse(&a, rows[i].net), 0);
+			a.scope = r->only.blocks[0].net.scope;
+			ck_assert(addr_is_same_host(&r->only.blocks[0].net,
+			    &a));
+		}
+		conf_free(c);
+	}
+}
+END_TEST
+
 START_TEST(fail)
 {
 	struct conf_why	why;
@@ -377,6 +496,9 @@ main(void)
 	tcase_add_test(tc, hosts);
 	tcase_add_test(tc, counts);
 	tcase_add_test(tc, finish);
+	tcase_add_test(tc, intercept);
+	tcase_add_test(tc, marks);
+	tcase_add_test(tc, checks);
 	tcase_add_test(tc, fail);
 	tcase_add_test(tc, file_names);
 	suite_add_tcase(s, tc);

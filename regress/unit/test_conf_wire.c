@@ -78,6 +78,10 @@ check_sound(const struct conf *c)
 		ck_assert_uint_eq(r->number, n++);
 		ck_assert_uint_le(r->nchoices, CONF_CHOICES_MAX);
 		ck_assert_uint_eq(r->nchoices, r->nannounced);
+		ck_assert_int_eq(r->nchoices > 0, r->forward == FORWARD_FIXED);
+		ck_assert_int_le(r->forward, FORWARD_DESTINATION);
+		ck_assert_int_le(r->starttls, STARTTLS_PASS);
+		ck_assert(r->is_transparent == 0 || r->is_transparent == 1);
 		for (i = 0; i < r->nchoices; i++) {
 			ck_assert_uint_ne(r->choices[i].addr.family, 0);
 			ck_assert_uint_ne(r->choices[i].addr.port, 0);
@@ -114,6 +118,49 @@ START_TEST(same)
 		ck_assert(conf_is_equal(c, back));
 		ck_assert_uint_eq(back->wire_next, sent.n);
 		check_sound(back);
+		conf_free(back);
+		conf_free(c);
+	}
+}
+END_TEST
+
+/* Choices are the fixed way's; what the parent alone decides stays there. */
+START_TEST(ways)
+{
+	static const struct {
+		enum conf_forward	forward;
+		size_t			nchoices;
+		int			is_good;
+	} rows[] = {
+		{ FORWARD_FIXED, 0, 0 },
+		{ FORWARD_FIXED, 1, 1 },
+		{ FORWARD_NAT, 0, 1 },
+		{ FORWARD_NAT, 1, 0 },
+		{ FORWARD_DESTINATION, 0, 1 },
+		{ FORWARD_DESTINATION, 1, 0 },
+		{ (enum conf_forward)3, 0, 0 }
+	};
+	struct conf	*c, *back;
+	size_t		 i;
+
+	for (i = 0; i < NROWS(rows); i++) {
+		c = sample(0);
+		c->relays->forward = rows[i].forward;
+		c->relays->nchoices = rows[i].nchoices;
+		c->relays->mark = 5;
+		c->relays->on_failure = ON_FAILURE_RESET;
+		(void)strlcpy(c->relays->only.table, "t", CONF_NAME_MAX);
+		records_write(c);
+		back = records_read(SIZE_MAX, NULL, 0);
+		ck_assert_int_eq(back != NULL, rows[i].is_good);
+		if (back != NULL) {
+			ck_assert_int_eq(back->relays->forward,
+			    rows[i].forward);
+			ck_assert_uint_eq(back->relays->mark, 0);
+			ck_assert_int_eq(back->relays->on_failure,
+			    ON_FAILURE_REPLY);
+			ck_assert_str_eq(back->relays->only.table, "");
+		}
 		conf_free(back);
 		conf_free(c);
 	}
@@ -290,6 +337,7 @@ main(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, same);
+	tcase_add_test(tc, ways);
 	tcase_add_test(tc, large);
 	tcase_add_test(tc, put_fails);
 	tcase_add_test(tc, cut);

@@ -102,6 +102,92 @@ START_TEST(meaning)
 }
 END_TEST
 
+/* "192.0.2.0/24 ..." of a check. */
+static const char *
+check_text(const struct conf_check *k)
+{
+	static char	text[256];
+	char		addr[ADDR_TEXT_MAX];
+	size_t		i, used = 0;
+
+	text[0] = '\0';
+	for (i = 0; i < k->nblocks; i++) {
+		(void)snprintf(text + used, sizeof(text) - used, "%s%s/%u",
+		    i == 0 ? "" : " ", addr_text(&k->blocks[i].net, addr),
+		    (unsigned int)k->blocks[i].length);
+		used = strlen(text);
+	}
+	return text;
+}
+
+/* What stands in the sample before the last one. */
+START_TEST(interception)
+{
+	static const struct {
+		const char		*name;
+		enum conf_forward	 forward;
+		int			 is_transparent;
+		enum conf_starttls	 starttls;
+		enum conf_failure	 on_failure;
+		uint32_t		 mark;
+		const char		*divert;	/* of each listener */
+		size_t			 nchoices;
+		const char		*only;
+		const char		*except;
+		const char		*bypass;
+	} rows[] = {
+		{ "outbound", FORWARD_NAT, 1, STARTTLS_HIDE, ON_FAILURE_RESET,
+		    UINT32_MAX, "0", 0, "", "10.0.0.0/8 fd00::/8",
+		    "192.0.2.7/32 2001:db8:7::/48 198.51.100.7/32" },
+		{ "outbound-divert", FORWARD_DESTINATION, 0, STARTTLS_PASS,
+		    ON_FAILURE_REPLY, 1, "11", 0,
+		    "192.0.2.7/32 2001:db8:7::/48 198.51.100.7/32",
+		    "10.0.0.0/8 fd00::/8", "" },
+		{ "inbound", FORWARD_FIXED, 1, STARTTLS_PASS,
+		    ON_FAILURE_REPLY, 0, "10", 4, "", "", "" },
+		{ "r", FORWARD_NAT, 0, STARTTLS_PASS, ON_FAILURE_REPLY, 0,
+		    "0", 0, "", "", "" },
+		{ "s", FORWARD_DESTINATION, 0, STARTTLS_PASS,
+		    ON_FAILURE_REPLY, 0, "1", 0, "", "", "" },
+		{ "t", FORWARD_FIXED, 0, STARTTLS_HIDE, ON_FAILURE_REPLY, 0,
+		    "0", 1, "", "", "" }
+	};
+	const char			*text;
+	struct conf			*conf;
+	const struct conf_relay		*r;
+	const struct conf_listener	*l;
+	size_t				 i, k;
+
+	text = conf_samples[nconf_samples - 2];
+	conf = sample_load(text, strlen(text), NULL);
+	ck_assert_ptr_nonnull(conf);
+	ck_assert_uint_eq(conf->nrelays, NROWS(rows));
+	for (i = 0, r = conf->relays; r != NULL; i++, r = r->next) {
+		ck_assert_str_eq(r->name, rows[i].name);
+		ck_assert_int_eq(r->forward, rows[i].forward);
+		ck_assert_int_eq(r->is_transparent, rows[i].is_transparent);
+		ck_assert_int_eq(r->starttls, rows[i].starttls);
+		ck_assert_int_eq(r->on_failure, rows[i].on_failure);
+		ck_assert_uint_eq(r->mark, rows[i].mark);
+		ck_assert_uint_eq(r->nchoices, rows[i].nchoices);
+		ck_assert_str_eq(check_text(&r->only), rows[i].only);
+		ck_assert_str_eq(check_text(&r->except), rows[i].except);
+		ck_assert_str_eq(check_text(&r->bypass), rows[i].bypass);
+		k = 0;
+		for (l = r->listeners; l != NULL; l = l->next)
+			ck_assert_int_eq(l->is_divert,
+			    rows[i].divert[k++] == '1');
+		ck_assert_uint_eq(k, strlen(rows[i].divert));
+	}
+	r = conf->relays;
+	ck_assert_int_eq(r->forward_place.line, 6);
+	ck_assert_str_eq(r->except.table, "inside");
+	ck_assert_int_eq(r->except.place.line, 6);
+	ck_assert_int_eq(r->bypass.place.line, 7);
+	conf_free(conf);
+}
+END_TEST
+
 /* Cut or changed anywhere: refused or taken, but nothing else happens. */
 START_TEST(mutilated)
 {
@@ -331,6 +417,7 @@ main(void)
 	tcase_add_checked_fixture(tc, dir_make, dir_remove);
 	tcase_add_test(tc, good);
 	tcase_add_test(tc, meaning);
+	tcase_add_test(tc, interception);
 	tcase_add_test(tc, mutilated);
 	tcase_add_test(tc, macros);
 	tcase_add_test(tc, files);

@@ -11,11 +11,19 @@
 
 #define TOP	"expected NAME = VALUE, include, table, relay, workers, " \
 		"user, chroot, hostname, timeout or a limit\n"
-#define IN	"expected listen, forward, pregreet, pass-verb, " \
-		"auth-mechanisms, timeout, a limit or }\n"
-#define FORWARD	"expected forward to HOST port PORT, forward to { HOST ... " \
-		"} port PORT or forward to <TABLE> port PORT\n"
-#define LISTEN	"expected listen on ADDRESS port PORT\n"
+#define IN	"expected listen, forward, transparent, bypass, starttls, " \
+		"on-failure, mark, pregreet, pass-verb, auth-mechanisms, " \
+		"timeout, a limit or }\n"
+#define FORWARD	"expected [transparent] forward to HOST port PORT, to { " \
+		"HOST ... } port PORT, to <TABLE> port PORT, to nat lookup " \
+		"or to destination, the last two with [only <TABLE>] " \
+		"[except <TABLE>]\n"
+#define LISTEN	"expected listen on ADDRESS port PORT [divert]\n"
+#define BESIDE	" already, expected no other line beside nat lookup or " \
+		"destination\n"
+#define WHOLE	"transparent, expected all lines of a relay to be, or none\n"
+#define NO_TABLE(t) "table <" t "> is not there, expected table <" t "> " \
+		"{ ... } somewhere\n"
 #define PORT	"expected 1 to 65535, smtp, submission or submissions\n"
 #define STAGE	"expected connect, greeting, helo, mail, rcpt, data, " \
 		"block, dot, command, message or session\n"
@@ -26,6 +34,13 @@
 /* A line, the third one, in a relay that has all it needs. */
 #define R(x)	"relay r { listen on 127.0.0.1 port 2525\n" \
 		"forward to 127.0.0.2 port 25\n" x "\n}\n"
+/* The same where the firewall says the destination. */
+#define N(x)	"relay r { listen on 127.0.0.1 port 2525\n" \
+		"forward to nat lookup\n" x "\n}\n"
+/* Behind these three lines. */
+#define T(x)	"table <a> { 10.0.0.1\nmx.example.org\n10.0.0.2 }\n" \
+		"relay r { listen on 127.0.0.1 port 2525\n" x "\n}\n" \
+		"table <e> { }\n"
 #define NOT_YET	": not supported by this version\n"
 
 struct row {
@@ -188,6 +203,77 @@ static const struct row	value_rows[] = {
 	{ GOOD GOOD, "5: relay \"g\" stands at test.conf:1 already, expected "
 	    "another name\n6: 127.0.0.9 port 9 is listened on at test.conf:2 "
 	    "already, expected another address or port\n" },
+	/* Interception: one way a relay. */
+	{ N("forward to destination"), "3: the relay forwards at test.conf:2"
+	    BESIDE },
+	{ N("forward to nat lookup"), "3: the relay forwards at test.conf:2"
+	    BESIDE },
+	{ N("forward to 10.0.0.1 port 25"), "3: the relay forwards at "
+	    "test.conf:2" BESIDE },
+	{ N("forward to <a> port 25"), "3: the relay forwards at test.conf:2"
+	    BESIDE },
+	{ R("forward to nat lookup"), "3: the relay forwards at test.conf:2"
+	    BESIDE },
+	{ R("forward to 10.0.0.1 port 25\nforward to destination"),
+	    "4: the relay forwards at test.conf:2" BESIDE },
+	{ R("transparent forward to 10.0.0.1 port 25"), "3: the forward line "
+	    "at test.conf:2 is not " WHOLE },
+	{ R("transparent forward to nat lookup"), "3: the forward line "
+	    "at test.conf:2 is not " WHOLE },
+	{ "relay r { listen on ::1 port 1\ntransparent forward to 10.0.0.1 "
+	    "port 25\nforward to { 10.0.0.2\n10.0.0.3 } port 25\n"
+	    "transparent forward to 10.0.0.2 port 25\n}\n",
+	    "3: the forward line at test.conf:2 is " WHOLE },
+	/* Its listeners. */
+	{ "relay r {\nlisten on ::1 port 1\nlisten on ::1 port 2 divert\n"
+	    "listen on ::1 port 3\nforward to destination\n}\n",
+	    "2: the relay forwards to destination, expected listen on "
+	    "ADDRESS port PORT divert\n4: the relay forwards to "
+	    "destination, expected listen on ADDRESS port PORT divert\n" },
+	{ "relay r {\nlisten on ::1 port 1\nlisten on ::1 port 2 divert\n"
+	    "forward to nat lookup\n}\n", "3: the relay forwards to nat "
+	    "lookup, expected listen on ADDRESS port PORT without divert\n" },
+	{ "relay r {\nforward to nat lookup\n}\n", "1: relay \"r\" has no "
+	    "listener, expected listen on ADDRESS port PORT\n" },
+	{ R("listen on 127.0.0.1 port 2525 divert"), "3: 127.0.0.1 port 2525 "
+	    "is listened on at test.conf:1 already, expected another "
+	    "address or port\n" },
+	/* Its tables. */
+	{ T("forward to nat lookup only <a>"), "2: host name "
+	    "\"mx.example.org\" in table <a>, which relay \"r\" checks by, "
+	    "expected addresses and blocks only\n" },
+	{ T("forward to nat lookup except <a>"), "2: host name "
+	    "\"mx.example.org\" in table <a>, which relay \"r\" checks by, "
+	    "expected addresses and blocks only\n" },
+	{ T("forward to nat lookup\nbypass from <a>"), "2: host name "
+	    "\"mx.example.org\" in table <a>, which relay \"r\" checks by, "
+	    "expected addresses and blocks only\n" },
+	{ T("forward to nat lookup\nbypass from <e>"), "6: table <e> is "
+	    "empty, expected at least one address or block\n" },
+	{ T("bypass from <none>\nforward to nat lookup \\\nonly <x> "
+	    "except <e>"), "6: " NO_TABLE("x") "6: table <e> is empty, "
+	    "expected at least one address or block\n5: "
+	    NO_TABLE("none") },
+	{ T("forward to nat lookup only <\"a b\">"), "5: \"a b\" is no name "
+	    "of a table, expected letters, digits, '.', '_' and '-'\n" },
+	{ N("bypass from <\"\">"), "3: the name of a table has 0 octets, "
+	    "expected 1 to 63\n" },
+	{ "table <b> { a..b }\n" N("bypass from <b>"), "1: \"a..b\" is no "
+	    "host, expected an IPv4 or IPv6 address or a host name\n" },
+	/* Its settings. */
+	{ "table <i> { ::1 }\n" N("bypass from <i>\nbypass from <i>"),
+	    "5: bypass is set already, expected it once\n" },
+	{ N("starttls pass\nstarttls hide"), "4: starttls is set already, "
+	    "expected it once\n" },
+	{ N("on-failure reset\non-failure reply"), "4: on-failure is set "
+	    "already, expected it once\n" },
+	{ N("mark 1\nmark 1"), "4: mark is set already, expected it "
+	    "once\n" },
+	{ N("mark 0"), "3: mark 0 is out of range, expected 1 to "
+	    "4294967295\n" },
+	{ N("mark 4294967296"), "3: mark 4294967296 is out of range, "
+	    "expected 1 to 4294967295\n" },
+	{ N("mark 0x1"), "3: \"0x1\" is no number, expected digits only\n" },
 	/* Macros of the file. */
 	{ "\"a-b\" = 1\n" GOOD, "1: \"a-b\" is no name of a macro, expected "
 	    "letters, digits and '_'\n" },
@@ -272,6 +358,49 @@ static const struct row	syntax_rows[] = {
 	{ R("forward to { } port 25"), "3: unexpected \"}\", " FORWARD },
 	{ R("forward to <a port 25"), "3: unexpected \"port\", " FORWARD },
 	{ R("forward to a b port 25"), "3: unexpected \"b\", " FORWARD },
+	{ R("forward to 10.0.0.1 port 25 except <x>"), "3: unexpected "
+	    "\"except\", " FORWARD },
+	{ R("forward to 10.0.0.1 port 25 only <x>"), "3: unexpected \"only\", "
+	    FORWARD },
+	{ R("forward to nat"), "3: unexpected end of line, " FORWARD },
+	{ R("forward to nat port 25"), "3: unexpected \"port\", " FORWARD },
+	{ R("forward to lookup"), "3: unexpected \"lookup\", " FORWARD },
+	{ R("forward to destination port 25"), "3: unexpected \"port\", "
+	    FORWARD },
+	{ R("forward to nat lookup only x"), "3: unexpected \"x\", " FORWARD },
+	{ R("forward to nat lookup except <x> only <y>"), "3: unexpected "
+	    "\"only\", " FORWARD },
+	{ R("forward to nat lookup only <x> only <y>"), "3: unexpected "
+	    "\"only\", " FORWARD },
+	{ R("forward transparent to nat lookup"), "3: unexpected "
+	    "\"transparent\", " FORWARD },
+	{ R("forward to pass port 25"), "3: unexpected \"pass\", " FORWARD },
+	{ R("transparent"), "3: unexpected end of line, " FORWARD },
+	{ R("transparent listen on ::1 port 1"), "3: unexpected \"listen\", "
+	    FORWARD },
+	{ R("listen on 127.0.0.1 divert port 25"), "3: unexpected "
+	    "\"divert\", " LISTEN },
+	{ R("listen on 127.0.0.1 port 25 divert divert"), "3: unexpected "
+	    "\"divert\", " LISTEN },
+	{ R("bypass from x"), "3: unexpected \"x\", expected bypass from "
+	    "<TABLE>\n" },
+	{ R("bypass <x>"), "3: unexpected \"<\", expected bypass from "
+	    "<TABLE>\n" },
+	{ R("starttls"), "3: unexpected end of line, expected starttls pass "
+	    "or starttls hide\n" },
+	{ R("starttls block"), "3: unexpected \"block\", expected starttls "
+	    "pass or starttls hide\n" },
+	{ R("on-failure reject"), "3: unexpected \"reject\", expected "
+	    "on-failure reply or on-failure reset\n" },
+	{ R("mark"), "3: unexpected end of line, expected mark NUMBER\n" },
+	{ R("divert"), "3: \"divert\" can't begin a line, " IN },
+	{ R("nat lookup"), "3: \"nat\" can't begin a line, " IN },
+	{ "mark 5\n" GOOD, "1: \"mark\" outside a relay, " TOP },
+	{ "starttls hide\n" GOOD, "1: \"starttls\" outside a relay, " TOP },
+	{ "transparent forward to nat lookup\n" GOOD, "1: \"transparent\" "
+	    "outside a relay, " TOP },
+	{ "destination = 10.0.0.1\n" GOOD, "1: \"destination\" can't begin a "
+	    "line, " TOP },
 	{ R("pregreet maybe"), "3: unexpected \"maybe\", expected pregreet "
 	    "reject or pregreet allow\n" },
 	{ R("pass-verb XADR YADR"), "3: unexpected \"YADR\", expected "
@@ -319,23 +448,18 @@ static const struct row	syntax_rows[] = {
 static const struct row	later_rows[] = {
 	{ R("listen on 127.0.0.1 port 25 tls"), "3: tls" NOT_YET },
 	{ R("listen on 127.0.0.1 port 465 smtps"), "3: smtps" NOT_YET },
-	{ R("listen on 127.0.0.1 port 25 divert"), "3: divert" NOT_YET },
 	{ R("listen on 127.0.0.1 port 25 proxy-protocol"),
 	    "3: proxy-protocol" NOT_YET },
 	{ R("forward to 10.0.0.1 port 25 tls"), "3: tls" NOT_YET },
-	{ R("forward to nat lookup"), "3: nat" NOT_YET },
-	{ R("forward to destination"), "3: destination" NOT_YET },
-	{ R("forward to 10.0.0.1 port 25 except <x>"), "3: except" NOT_YET },
-	{ R("transparent forward to nat lookup"), "3: transparent" NOT_YET },
+	{ R("forward to 10.0.0.1 port 25 identity xclient"), "3: identity"
+	    NOT_YET },
 	{ R("tls-require"), "3: tls-require" NOT_YET },
 	{ R("identity xclient"), "3: identity" NOT_YET },
-	{ R("starttls hide"), "3: starttls" NOT_YET },
-	{ R("on-failure reset"), "3: on-failure" NOT_YET },
-	{ R("bypass from <x>"), "3: bypass" NOT_YET },
+	{ R("starttls terminate"), "3: terminate" NOT_YET },
 	{ R("strict-newlines normalize"), "3: strict-newlines" NOT_YET },
-	{ R("mark 5"), "3: mark" NOT_YET },
 	{ R("add-header \"X\""), "3: add-header" NOT_YET },
 	{ R("pass"), "3: pass" NOT_YET },
+	{ "pass from any\n" GOOD, "1: pass" NOT_YET },
 	{ R("block helo from any"), "3: block" NOT_YET },
 	{ R("match"), "3: match" NOT_YET },
 	{ "pki mail.example.org cert \"x\"\n" GOOD, "1: pki" NOT_YET },
