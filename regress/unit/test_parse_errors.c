@@ -37,7 +37,10 @@
 /* The same where the firewall says the destination. */
 #define N(x)	"relay r { listen on 127.0.0.1 port 2525\n" \
 		"forward to nat lookup\n" x "\n}\n"
-/* Behind these three lines. */
+/* The same without a way to a destination. */
+#define F(x)	"table <x> { ::1 }\nrelay r { listen on 127.0.0.1 port 2525\n" \
+		x "\n}\n"
+/* With a table that has a name in it, and an empty one. */
 #define T(x)	"table <a> { 10.0.0.1\nmx.example.org\n10.0.0.2 }\n" \
 		"relay r { listen on 127.0.0.1 port 2525\n" x "\n}\n" \
 		"table <e> { }\n"
@@ -362,15 +365,16 @@ static const struct row	syntax_rows[] = {
 	    "\"except\", " FORWARD },
 	{ R("forward to 10.0.0.1 port 25 only <x>"), "3: unexpected \"only\", "
 	    FORWARD },
-	{ R("forward to nat"), "3: unexpected end of line, " FORWARD },
-	{ R("forward to nat port 25"), "3: unexpected \"port\", " FORWARD },
-	{ R("forward to lookup"), "3: unexpected \"lookup\", " FORWARD },
-	{ R("forward to destination port 25"), "3: unexpected \"port\", "
-	    FORWARD },
-	{ R("forward to nat lookup only x"), "3: unexpected \"x\", " FORWARD },
-	{ R("forward to nat lookup except <x> only <y>"), "3: unexpected "
+	{ F("forward to nat"), "3: unexpected end of line, " FORWARD },
+	{ F("forward to nat port 25"), "3: unexpected \"port\", " FORWARD },
+	{ F("forward to lookup"), "3: unexpected \"lookup\", " FORWARD },
+	{ F("forward to destination \\\nport 25"), "4: unexpected \"port\", "
+	    FORWARD "2: the relay forwards to destination, expected listen on "
+	    "ADDRESS port PORT divert\n" },
+	{ F("forward to nat lookup only x"), "3: unexpected \"x\", " FORWARD },
+	{ F("forward to nat lookup except <x> only <x>"), "3: unexpected "
 	    "\"only\", " FORWARD },
-	{ R("forward to nat lookup only <x> only <y>"), "3: unexpected "
+	{ F("forward to nat lookup only <x> only <x>"), "3: unexpected "
 	    "\"only\", " FORWARD },
 	{ R("forward transparent to nat lookup"), "3: unexpected "
 	    "\"transparent\", " FORWARD },
