@@ -11,9 +11,9 @@
  * most 4 KiB, CONF_END (DECISIONS, configuration snapshot).  Only what
  * concerns sessions: host name, relays with their limits, lists, choices, and
  * how their destination is found; neither user, chroot, listeners nor tables,
- * nor what the parent alone decides: checks, mark, on-failure.  Layer 2b: this file may include
- * common/ only, so it writes and reads octets; who frames them is messages.c's
- * user.
+ * nor what the parent alone decides: checks, mark, on-failure.  Layer 2b: this
+ * file may include common/ only, so it writes and reads octets; who frames
+ * them is messages.c's user.
  *
  * A record is its number (u32, from 0) and one or more items, each a kind
  * (u8) and the fields of that kind.  Many items go into one record, so that a

@@ -219,8 +219,9 @@ struct smtp_engine {
 	uint8_t		 has_gap;		/* a chunk was refused by us
 						 * outside of a transaction */
 	uint8_t		 opaque;		/* enum smtp_opaque, for good */
-	uint8_t		 is_mute;		/* nothing of ours may be said:
-						 * it would not be read as SMTP */
+	uint8_t		 is_mute;		/* nothing of ours may be said,
+						 * none of it would be read as
+						 * SMTP */
 	uint8_t		 stage;			/* of the open question */
 	int8_t		 txn_now;		/* client's current, -1: none */
 
