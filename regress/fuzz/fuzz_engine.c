@@ -12,6 +12,8 @@
  *	- a 2xx for a message comes from the destination, for that message
  *	- no line goes out that the client did not say, none that is not a
  *	  known command, and no reply is lost
+ *	- behind a 220 to STARTTLS, and in a bypass, each side gets what the
+ *	  other said, and nothing else
  *	- every cut of the same octets gives the same
  *	- whatever happened, it ends by time alone, and memory has its bounds
  */
@@ -59,6 +61,12 @@ set_options(struct run *r, const uint8_t *in, size_t len)
 			break;
 		case '1':
 			p->send_max = 1;
+			break;
+		case 's':
+			p->set.ehlo.remove = EHLO_REQUIRETLS;
+			break;
+		case 'b':
+			p->is_bypass = 1;
 			break;
 		default:
 			if (in[i] < '0' + SMTP_STAGES && in[i] >= '2') {
@@ -132,6 +140,8 @@ answer_one(struct run *r, const struct ref_session *s,
 		text = ehlo_full;
 	else if (i->kind == REF_LINE && ref_verb(s, i, "QUIT"))
 		text = "221 bye\r\n";
+	else if (i->kind == REF_LINE && ref_verb(s, i, "STARTTLS"))
+		text = "220 go\r\n";
 	if (how == '4')
 		text = "451-4.3.0 a\r\n451 4.3.0 b\r\n";
 	else if (how == '5')
@@ -365,18 +375,18 @@ run_clear(struct run *r)
 	play_clear(&r->p);
 }
 
-/* Replies to the client are clean, whatever came. */
+/* Replies to the client are clean, whatever came; `len` octets are replies. */
 static void
-check_replies(const struct run *r)
+check_replies(const struct run *r, size_t len)
 {
 	const struct play_text	*got = &r->p.side[SMTP_CLIENT].got;
 	size_t			 i, start = 0;
 
-	for (i = 0; i < got->used; i++) {
+	for (i = 0; i < len; i++) {
 		uint8_t	c = got->data[i];
 
 		if (c == '\r') {
-			HOLDS(i + 1 == got->used || got->data[i + 1] == '\n');
+			HOLDS(i + 1 == len || got->data[i + 1] == '\n');
 			continue;
 		}
 		if (c == '\n') {
@@ -415,6 +425,8 @@ check_commands(const struct run *r, const struct ref_session *s)
 			continue;
 		for (v = 0; v < sizeof(verbs) / sizeof(verbs[0]); v++)
 			is_known |= ref_verb(s, x, verbs[v]);
+		if ((r->p.set.ehlo.remove & EHLO_STARTTLS) == 0)
+			is_known |= ref_verb(s, x, "STARTTLS");
 		if (r->p.set.pass_verbs != NULL)
 			is_known |= ref_verb(s, x, "XSTAT");
 		HOLDS(is_known);
@@ -555,6 +567,55 @@ check_count(const struct run *r, const struct ref_session *c, size_t ncodes)
 	HOLDS(n == ncodes);
 }
 
+/* What one side got, from a place on, is what the other said. */
+static void
+check_passed(const struct run *r, enum smtp_side from, size_t said_at,
+    size_t got_at)
+{
+	const struct play_text	*said = &r->said[from];
+	const struct play_text	*got = &r->p.side[1 - from].got;
+
+	HOLDS(said_at <= said->used && got_at <= got->used);
+	HOLDS(got->used - got_at <= said->used - said_at);
+	HOLDS(got->used == got_at || memcmp(said->data + said_at,
+	    got->data + got_at, got->used - got_at) == 0);
+	HOLDS(r->was_blocked || r->p.e.state != SMTP_OPAQUE ||
+	    got->used - got_at == said->used - said_at);
+}
+
+/*
+ * The client heard a 220 to STARTTLS, or the destination said one.
+ *   returns   how much of what the client got is replies
+ */
+static size_t
+check_opaque(const struct run *r, const struct ref_session *c,
+    const struct ref_session *d)
+{
+	static const uint8_t		hello[2] = { 0x16, 0x03 };
+	static unsigned int		codes[CODES];
+	const struct play_text		*got = &r->p.side[SMTP_CLIENT].got;
+	const struct play_text		*said = &r->said[SMTP_DEST];
+	size_t				got_at, said_at, i;
+
+	if (!c->is_opaque) {
+		HOLDS(d->at == d->len || !d->is_opaque);
+		return got->used;
+	}
+	HOLDS(d->is_opaque);
+	(void)ref_codes_end(got->data, got->used, codes, c->nused + 1,
+	    &got_at);
+	(void)ref_codes_end(said->data, said->used, codes, d->nused + 1,
+	    &said_at);
+	check_passed(r, SMTP_CLIENT, c->at, d->at);
+	check_passed(r, SMTP_DEST, said_at, got_at);
+	for (i = 0; i < 2 && d->at + i < d->len; i++)
+		HOLDS(d->in[d->at + i] == hello[i]);
+	/* The client's handshake came first. */
+	HOLDS(got->used == got_at || (c->len - c->at >= 2 &&
+	    memcmp(c->in + c->at, hello, 2) == 0));
+	return got_at;
+}
+
 static void
 check(struct run *r)
 {
@@ -568,15 +629,24 @@ check(struct run *r)
 
 	/* What is on its way to a client that does not read counts too. */
 	play_add(&r->p.side[SMTP_CLIENT].got, buf_head(out), out->used);
-	check_replies(r);
+	if (r->p.is_bypass) {
+		check_passed(r, SMTP_CLIENT, 0, 0);
+		check_passed(r, SMTP_DEST, 0, 0);
+		r->p.side[SMTP_CLIENT].got.used -= out->used;
+		return;
+	}
 	nsaid = codes_of(&r->said[SMTP_DEST], said);
 	nheard = codes_of(&r->p.side[SMTP_CLIENT].got, heard);
 	ref_read(&d, REF_STRICT, got->data, got->used, said + 1,
 	    nsaid > 0 ? nsaid - 1 : 0);
 	ref_read(&c, REF_STRICT, r->said[SMTP_CLIENT].data,
 	    r->said[SMTP_CLIENT].used, heard + 1, nheard > 0 ? nheard - 1 : 0);
-	if (d.is_full)
+	if (d.is_full) {
+		r->p.side[SMTP_CLIENT].got.used -= out->used;
 		return;
+	}
+	if (!c.is_full)
+		check_replies(r, check_opaque(r, &c, &d));
 	nd = ref_messages(&d, md);
 	nc = ref_messages(&c, mc);
 	check_commands(r, &d);

@@ -49,6 +49,7 @@ struct ref_session {
 	size_t		 nused;		/* replies given away */
 	size_t		 nitems;
 	int		 is_full;	/* more items than fit */
+	int		 is_opaque;	/* 220 to STARTTLS: no lines from `at` */
 	struct ref_item	 item[REF_ITEMS];
 };
 
@@ -222,8 +223,8 @@ ref_chunk(struct ref_session *r, const struct ref_item *line)
 }
 
 /*
- * Read it all.  Behind DATA and AUTH nothing is read until their reply is
- * known; what stands there then is `at` < `len`.
+ * Read it all.  Behind DATA, AUTH and STARTTLS nothing is read until their
+ * reply is known; what stands there then is `at` < `len`.
  */
 static inline void
 ref_read(struct ref_session *r, enum ref_mode mode, const uint8_t *in,
@@ -245,6 +246,10 @@ ref_read(struct ref_session *r, enum ref_mode mode, const uint8_t *in,
 				ref_content(r, mode);
 			else if (i->code == 0)
 				return;
+		} else if (ref_verb(r, i, "STARTTLS")) {
+			r->is_opaque = i->code == 220;
+			if (i->code == 220 || i->code == 0)
+				return;
 		} else if (ref_verb(r, i, "AUTH")) {
 			while (i != NULL && i->code == 334)
 				i = ref_line(r, REF_SECRET, mode);
@@ -256,15 +261,17 @@ ref_read(struct ref_session *r, enum ref_mode mode, const uint8_t *in,
 
 /*
  * Codes of the replies in a stream, which ends for us where one is malformed.
- *   returns   how many
+ *   returns   how many, and in *end the place behind the last one
  */
 static inline size_t
-ref_codes(const uint8_t *in, size_t len, unsigned int *codes, size_t max)
+ref_codes_end(const uint8_t *in, size_t len, unsigned int *codes, size_t max,
+    size_t *end)
 {
 	const uint8_t	*lf;
 	size_t		 n = 0, at, left;
 	unsigned int	 code, first = 0;
 
+	*end = 0;
 	for (at = 0; n < max; at = (size_t)(lf - in) + 1) {
 		left = len - at;
 		if (left == 0 || (lf = memchr(in + at, '\n', left)) == NULL)
@@ -280,8 +287,17 @@ ref_codes(const uint8_t *in, size_t len, unsigned int *codes, size_t max)
 			continue;
 		codes[n++] = code;
 		first = 0;
+		*end = (size_t)(lf - in) + 1;
 	}
 	return n;
+}
+
+static inline size_t
+ref_codes(const uint8_t *in, size_t len, unsigned int *codes, size_t max)
+{
+	size_t	end;
+
+	return ref_codes_end(in, len, codes, max, &end);
 }
 
 /* A message: what DATA or a chain of chunks brought, whole. */
