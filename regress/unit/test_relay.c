@@ -84,6 +84,32 @@ START_TEST(test_settings)
 }
 END_TEST
 
+/* STARTTLS goes through where the relay says so; REQUIRETLS never. */
+START_TEST(test_starttls)
+{
+	relays_free(relays, conf->nrelays);
+	conf->relays->starttls = STARTTLS_PASS;
+	relays = relays_new(conf);
+	ck_assert_ptr_nonnull(relays);
+	ck_assert_uint_eq(relays[0].smtp.ehlo.remove, EHLO_REQUIRETLS);
+	ck_assert_uint_eq(relays[1].smtp.ehlo.remove,
+	    EHLO_STARTTLS | EHLO_REQUIRETLS);
+}
+END_TEST
+
+/* A relay that intercepts has no choices: the message names the one. */
+START_TEST(test_no_choices)
+{
+	relays_free(relays, conf->nrelays);
+	conf->relays->nchoices = 0;
+	relays = relays_new(conf);
+	ck_assert_ptr_nonnull(relays);
+	relay_set_failed(&relays[0], 0, 1000);
+	ck_assert_uint_eq(relay_choose(&relays[0], 0, 1001), 0);
+	relay_set_works(&relays[0], 0);
+}
+END_TEST
+
 START_TEST(test_choices)
 {
 	struct relay	*r = &relays[0];
@@ -122,6 +148,8 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_settings);
 	tcase_add_test(tc, test_choices);
+	tcase_add_test(tc, test_starttls);
+	tcase_add_test(tc, test_no_choices);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
