@@ -128,11 +128,10 @@ ref_end(const struct ref_session *r, size_t start, size_t at,
 		return 3;
 	if (mode == REF_CR_DOT_CR && ref_is(r, at, "\r.\r"))
 		return 3;
-	if (at > start) {
-		if ((n = ref_eol(r->in, r->len, i, mode)) == 0)
-			return 0;
-		i += n;
-	}
+	n = ref_eol(r->in, r->len, i, mode);
+	if (at > start && n == 0)
+		return 0;
+	i += n;
 	while (mode == REF_NUL && i < r->len && r->in[i] == '\0')
 		i++;
 	if (i >= r->len || r->in[i] != '.')
@@ -157,9 +156,7 @@ ref_content(struct ref_session *r, enum ref_mode mode)
 		if ((n = ref_end(r, start, at, mode)) == 0)
 			continue;
 		/* The line end in front of the dot is content. */
-		i->len = at - start;
-		if (at > start)
-			i->len += ref_eol(r->in, r->len, at, mode);
+		i->len = at - start + ref_eol(r->in, r->len, at, mode);
 		i->next = r->at = at + n;
 		i->is_complete = 1;
 		ref_reply(r, i);
