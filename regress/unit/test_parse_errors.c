@@ -368,9 +368,8 @@ static const struct row	syntax_rows[] = {
 	{ F("forward to nat"), "3: unexpected end of line, " FORWARD },
 	{ F("forward to nat port 25"), "3: unexpected \"port\", " FORWARD },
 	{ F("forward to lookup"), "3: unexpected \"lookup\", " FORWARD },
-	{ F("forward to destination \\\nport 25"), "4: unexpected \"port\", "
-	    FORWARD "2: the relay forwards to destination, expected listen on "
-	    "ADDRESS port PORT divert\n" },
+	{ "relay r { listen on ::1 port 1 divert\nforward to destination "
+	    "\\\nport 25\n}\n", "3: unexpected \"port\", " FORWARD },
 	{ F("forward to nat lookup only x"), "3: unexpected \"x\", " FORWARD },
 	{ F("forward to nat lookup except <x> only <x>"), "3: unexpected "
 	    "\"only\", " FORWARD },
@@ -519,7 +518,8 @@ START_TEST(many)
 		"relay \"r\" {\n"
 		"	listen on $ext port smtp\n"
 		"	listen on $foo port 2525\n"
-		"	listen on $ext port 25 tls\n"
+		"	listen on $ext port 25\n"
+		"	listen on $ext port 26 tls\n"
 		"	forward to <my> port 25\n"
 		"	forward to { a\n"
 		"		relay } port 25\n"
@@ -547,25 +547,25 @@ START_TEST(many)
 		"before\n"
 		"10: ::1 port 25 is listened on at test.conf:8 already, "
 		"expected another address or port\n"
-		"10: tls" NOT_YET
-		"13: unexpected \"relay\", " FORWARD
-		"15: XCLIENT can't be passed, expected a verb that the proxy "
+		"11: tls" NOT_YET
+		"14: unexpected \"relay\", " FORWARD
+		"16: XCLIENT can't be passed, expected a verb that the proxy "
 		"does not handle\n"
-		"16: \"user\" inside a relay, " IN
-		"18: unexpected \"foo\", expected relay \"NAME\" {\n"
-		"19: \"70000\" is no port, " PORT
-		"21: relay \"r\" stands at test.conf:7 already, expected "
+		"17: \"user\" inside a relay, " IN
+		"19: unexpected \"foo\", expected relay \"NAME\" {\n"
+		"20: \"70000\" is no port, " PORT
+		"22: relay \"r\" stands at test.conf:7 already, expected "
 		"another name\n"
-		"22: unexpected \"later\", expected pregreet reject or "
+		"23: unexpected \"later\", expected pregreet reject or "
 		"pregreet allow\n"
-		"24: unterminated quote, expected \" before the end of the "
+		"25: unterminated quote, expected \" before the end of the "
 		"line\n"
-		"25: pki" NOT_YET
-		"26: \"a..b\" is no host name, expected one as in "
+		"26: pki" NOT_YET
+		"27: \"a..b\" is no host name, expected one as in "
 		"\"gw.example.org\"\n"
-		"11: table <my> is not there, expected table <my> { ... } "
+		"12: table <my> is not there, expected table <my> { ... } "
 		"somewhere\n"
-		"14: \"no.example.org\" does not resolve, expected a name "
+		"15: \"no.example.org\" does not resolve, expected a name "
 		"with an address\n"
 	};
 
