@@ -72,7 +72,68 @@ def test_all_errors_in_one_go():
                  (6, "nonsense"), (9, "lunch.*expected"))
 
 
+INTERCEPT = """table <inside> { 10.0.0.0/8 fd00::/8 192.0.2.1 }
+relay "outbound" {
+	listen on 127.0.0.1 port 8025
+	transparent forward to nat lookup except <inside>
+	bypass from <inside>
+	starttls hide
+	on-failure reset
+	mark 1
+}
+relay "outbound-divert" {
+	listen on 127.0.0.1 port 8026 divert
+	transparent forward to destination only <inside>
+}
+relay "inbound" {
+	listen on 127.0.0.1 port 8027 divert
+	transparent forward to 198.51.100.10 port smtp
+	starttls pass
+}
+"""
+
+
+def test_good_intercept():
+    code, lines = run(INTERCEPT, "-n")
+    check_equal((code, lines), (0, ["configuration OK"]))
+
+
+def test_all_errors_of_interception_in_one_go():
+    check_errors('table <names> { 10.0.0.1\n'
+                 '\tmx.example.org }\n'
+                 'table <none> { }\n'
+                 'relay "a" {\n'
+                 '\tlisten on 127.0.0.1 port 8025 divert\n'
+                 '\tforward to nat lookup only <names> except <none>\n'
+                 '\tforward to 127.0.0.1 port 25\n'
+                 '\tbypass from <nowhere>\n'
+                 '\tmark 4294967296\n'
+                 '\tstarttls terminate\n'
+                 '}\n'
+                 'relay "b" {\n'
+                 '\tlisten on 127.0.0.1 port 8026\n'
+                 '\ttransparent forward to 192.0.2.1 port 25\n'
+                 '\tforward to 192.0.2.2 port 25\n'
+                 '}\n',
+                 (7, "forwards at .*:6 already.*expected"),
+                 (9, "4294967296.*expected 1 to 4294967295"),
+                 (10, "terminate: not supported"),
+                 (15, "line at .*:14 is transparent.*expected"),
+                 (5, "nat lookup, expected .* without divert"),
+                 (2, "mx.example.org.*relay .a..*expected addresses"),
+                 (6, "<none> is empty, expected"),
+                 (8, "<nowhere> is not there, expected"))
+
+
 ERRORS = [
+    ("no divert", INTERCEPT.replace(" divert\n\ttransparent forward to dest",
+                                    "\n\ttransparent forward to dest"), 11,
+     "destination, expected .* divert$"),
+    ("pass at the beginning", "pass from any\n" + SMALLEST, 1,
+     "pass: not supported"),
+    ("mark twice", INTERCEPT.replace("mark 1", "mark 1\n\tmark 1"), 9,
+     "mark is set already"),
+    ("outside", "transparent\n" + SMALLEST, 1, "outside a relay"),
     ("no relay", "workers 2\n", 1, "no relay.*expected"),
     ("no listener", 'relay "r" {\n\tforward to 127.0.0.1 port 25\n}\n', 1,
      "listener.*expected"),
