@@ -13,7 +13,7 @@ BUILD="gcc libc6-dev make pkg-config bison libbsd-dev libseccomp-dev
 # For building and checking; programs that tests run; libraries of python3's
 # scripts are only the standard ones.
 TEST="check clang clang-tidy cppcheck bmake byacc mandoc valgrind swaks
-    python3 iproute2 nftables iptables procps util-linux binutils"
+    python3 iproute2 nftables iptables openssl procps util-linux binutils"
 
 USERS="_smtpproxyd _smtpproxyk"
 EMPTY=/var/empty
@@ -141,7 +141,8 @@ elsewhere()
 		[ "$1" = build ] || cat <<-END
 		For the tests: check (libcheck), clang with its sanitizers,
 		clang-tidy, cppcheck, bmake, byacc, mandoc, valgrind, swaks,
-		python3, iproute2, nftables, iptables, procps, util-linux.
+		python3, iproute2, nftables, iptables, openssl, procps,
+		util-linux.
 		The mail servers of the system tests are taken from Debian.
 		END
 		;;

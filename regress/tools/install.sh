@@ -37,6 +37,7 @@ install)
 	for file in etc/*.conf etc/*.example; do
 		put 0644 "$file" "$examples"
 	done
+	put 0755 etc/linux-tproxy "$examples"
 	file=$(service_file)
 	if [ -n "$service" ] && [ -n "$file" ]; then
 		mkdir -p "$service"
@@ -62,7 +63,7 @@ install)
 uninstall)
 	rm -f "$sbin/smtpproxyd" "$man/man8/smtpproxyd.8" \
 	    "$man/man5/smtpproxyd.conf.5"
-	for file in etc/*.conf etc/*.example; do
+	for file in etc/*.conf etc/*.example etc/linux-tproxy; do
 		rm -f "$examples/$(basename "$file")"
 	done
 	[ ! -d "$examples" ] || rmdir "$examples"
