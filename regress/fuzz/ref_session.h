@@ -49,7 +49,7 @@ struct ref_session {
 	size_t		 nused;		/* replies given away */
 	size_t		 nitems;
 	int		 is_full;	/* more items than fit */
-	int		 is_opaque;	/* 220 to STARTTLS: no lines from `at` */
+	int		 is_opaque;	/* 220 to STARTTLS: no more lines */
 	struct ref_item	 item[REF_ITEMS];
 };
 
