@@ -58,6 +58,20 @@ intercept_find(const struct conf_relay *r, int fd, const struct addr *client,
 	return addr_from_sockaddr(original, (struct sockaddr *)&to);
 }
 
+int
+intercept_guess(int fd, const struct addr *client, struct addr *dest)
+{
+	struct sockaddr_storage	from, local, to;
+
+	if (find_local(fd, dest, &local) == -1)
+		return -1;
+	(void)addr_to_sockaddr(client, &from);
+	if (port_nat_lookup(fd, (struct sockaddr *)&from,
+	    (struct sockaddr *)&local, &to) == -1)
+		return 0;
+	return addr_from_sockaddr(dest, (struct sockaddr *)&to);
+}
+
 static int
 check_has(const struct conf_check *c, const struct addr *a)
 {

@@ -21,6 +21,13 @@ int	intercept_find(const struct conf_relay *, int fd,
 	    const char **why);
 
 /*
+ * The same for a relay that need not know: the firewall's word, else the
+ * address that the connection reached.
+ *   returns   0; -1 when neither can be had
+ */
+int	intercept_guess(int fd, const struct addr *client, struct addr *);
+
+/*
  * Why this destination is refused, constant text, or NULL: one of our
  * listeners or an address of this host on a port that we listen on (a loop,
  * or a direct connect), loopback, unspecified, multicast or broadcast, or not

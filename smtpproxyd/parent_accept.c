@@ -135,19 +135,21 @@ static const char *
 parent_judge(const struct conf_relay *r, int fd, const struct addr *client,
     struct addr *original, const char **why)
 {
-	const struct addr	*known = NULL;
+	struct addr	to;
 
 	memset(original, 0, sizeof(*original));
-	if (r->forward != FORWARD_FIXED) {
-		if (intercept_find(r, fd, client, original, why) == -1)
-			return NO_DEST_TEXT;
-		known = original;
-	}
+	if (r->forward != FORWARD_FIXED && intercept_find(r, fd, client,
+	    original, why) == -1)
+		return NO_DEST_TEXT;
+	to = *original;
 	*why = "loop: the connection is one of our own";
-	if (sessions_is_ours(client, known))
+	/* A fixed relay looks for it only where there is a doubt. */
+	if (sessions_is_ours(client, NULL) &&
+	    (r->forward != FORWARD_FIXED || intercept_guess(fd, client,
+	    &to) == 0) && sessions_is_ours(client, &to))
 		return LOOP_TEXT;
-	if (known != NULL && (*why = intercept_refusal(parent.conf, r,
-	    original)) != NULL)
+	if (r->forward != FORWARD_FIXED && (*why = intercept_refusal(
+	    parent.conf, r, original)) != NULL)
 		return DEST_TEXT;
 	return NULL;
 }

@@ -74,8 +74,8 @@ void	sessions_set_source(struct session_record *, const struct addr *source,
 	    const struct addr *dest);
 /*
  * Is an accepted connection, by its peer, one of our own?  original: where it
- * was going, if that is known (NULL: fixed relay).  A client may use for
- * another destination the port that we use under its address, so both count.
+ * was going (NULL: wherever).  One address and port may be in use towards
+ * several destinations, by a client and by us, so both count.
  */
 int	sessions_is_ours(const struct addr *peer, const struct addr *original);
 
