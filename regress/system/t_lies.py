@@ -5,6 +5,7 @@ wrong, and harms nobody else.  regress/tools/liar.c is smtpproxyd with such
 workers; the name before the first dot of hostname says which lie it tells."""
 
 import lib
+import lib_gateway
 from lib import Proxy, RawClient, ScriptedServer, check, check_equal
 
 # The liar is built as the daemon is, not as a checker's build.
@@ -17,6 +18,8 @@ LIES = [
     ("choice", r"violation by worker\[\d\].*CONNECT.*choice"),
     ("repeat", r"violation by worker\[\d\].*CONNECT.*choice"),
     ("first", r"violation by worker\[\d\].*CONNECT.*choice"),
+    ("stranger", r"violation by worker\[\d\].*CONNECT.*session"),
+    ("address", r"violation by worker\[\d\].*CONNECT.*length"),
     ("after", r"violation by worker\[\d\].*CONNECT.*session"),
     ("other", r"violation by worker\[\d\].*CONNECT.*session"),
     ("type", r"violation by worker\[\d\].*CONF_BEGIN.*sender"),
@@ -71,6 +74,45 @@ def test_liar_is_killed_and_replaced(lie, said):
         check(lib.rss_kib(parent) < before + 2048, "the parent grew")
         lib.wait_until(lambda: lib.fd_count(parent) < 30, 5,
                        "descriptors to be closed")
+
+
+# Where every session has a destination of its own, and no other choice.
+INTERCEPTED = [row for row in LIES if row[0] in (
+    "session", "twice", "choice", "repeat", "first", "stranger", "address",
+    "after", "other", "short")]
+
+
+@lib.cases("lie", INTERCEPTED)
+def test_liar_on_an_intercepting_relay(lie, said):
+    """Whatever it asks for, the only connections are those that the parent
+    made itself, one for each client, to where the client was going."""
+    bed = lib_gateway.bed()
+    bed.rules("tproxy")
+    server = bed.serve(lib_gateway.SERVER[4], 25)
+    other = bed.serve(lib_gateway.OTHER[4], 25)
+    proxy = bed.proxy('hostname "%s.liar.example"\n' % lie +
+                      lib_gateway.relay("tproxy"),
+                      binary=lib.build_tool("liar"),
+                      allow=["killed by signal 9"])
+    proxy.settle()
+    old = proxy.wait_children("worker", 2)
+    clients = []
+    lib.wait_until(lambda: proxy.find_log(said) or clients.append(
+        bed.connect(*server.at)), 10, lambda: "%r:\n%s" % (
+            said, proxy.log_tail()), interval=0.1)
+    proxy.wait_for_log(r"worker\[\d\] pid (%s) killed by signal 9 \(Killed\): "
+                       r"violation: .*replaced" % "|".join(map(str, old)))
+    names = sorted(c.name for c in clients)
+    for c in clients:
+        c.close()
+    found = len(proxy.find_log("violation by"))
+    proxy.wait_children("worker", found, without=old)
+    check(lib.alive(proxy.proc.pid), "the parent has died")
+    check_equal(other.conns, [], "connections elsewhere")
+    check(len(server.conns) <= len(names), "%d connections for %d clients" % (
+        len(server.conns), len(names)))
+    check_equal({c.peer[0] for c in server.conns} -
+                {lib_gateway.CLIENT[4]}, set(), "addresses")
 
 
 def test_silent_lie_empty_packet():

@@ -10,10 +10,11 @@ set -eu
 
 BUILD="gcc libc6-dev make pkg-config bison libbsd-dev libseccomp-dev
     libcap-ng-dev"
-# For building and checking; programs that tests run; libraries of python3's
-# scripts are only the standard ones.
+# For building and checking; programs that tests run (swaks with IPv6 and TLS);
+# libraries of python3's scripts are only the standard ones.
 TEST="check clang clang-tidy cppcheck bmake byacc mandoc valgrind swaks
-    python3 iproute2 nftables iptables openssl procps util-linux binutils"
+    libio-socket-inet6-perl libnet-ssleay-perl python3 iproute2 nftables
+    iptables openssl procps util-linux binutils"
 
 USERS="_smtpproxyd _smtpproxyk"
 EMPTY=/var/empty

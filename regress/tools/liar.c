@@ -130,6 +130,35 @@ lie_first(uint64_t id, const int *fds)
 	send_number(MSG_CONNECT, id, 0);
 }
 
+/* A session that nobody has. */
+static void
+lie_stranger(uint64_t id, const int *fds)
+{
+	(void)fds;
+	send_number(MSG_CONNECT, id + 1000, 1);
+}
+
+/* It would like to say itself where the connection goes. */
+static void
+lie_address(uint64_t id, const int *fds)
+{
+	struct msg_writer	w;
+	struct addr		a;
+
+	(void)fds;
+	memset(&a, 0, sizeof(a));
+	a.family = AF_INET;
+	a.ip[0] = 10;
+	a.ip[1] = 2;
+	a.ip[3] = 3;
+	a.port = 25;
+	msg_start(&w, MSG_CONNECT, id);
+	msg_put_u32(&w, 1);
+	msg_put_addr(&w, &a);
+	if (msg_finish(&w) == 0)
+		send_raw(parent.fd, w.data, w.used, NULL, 0);
+}
+
 static void
 lie_after(uint64_t id, const int *fds)
 {
@@ -372,6 +401,8 @@ static const struct lie {
 	{ "choice",	lie_choice },
 	{ "repeat",	lie_repeat },
 	{ "first",	lie_first },
+	{ "stranger",	lie_stranger },
+	{ "address",	lie_address },
 	{ "after",	lie_after },
 	{ "other",	lie_other },
 	{ "type",	lie_type },
