@@ -26,6 +26,21 @@ find_local(int fd, struct addr *local, struct sockaddr_storage *ss)
 	return addr_from_sockaddr(local, (struct sockaddr *)ss);
 }
 
+/* The firewall's word; without one `original` stays as it is. */
+static int
+find_nat(int fd, const struct addr *client,
+    const struct sockaddr_storage *local, struct addr *original)
+{
+	struct sockaddr_storage	from, to;
+
+	(void)addr_to_sockaddr(client, &from);
+	if (port_nat_lookup(fd, (struct sockaddr *)&from,
+	    (const struct sockaddr *)local, &to) == -1)
+		return -1;
+	errno = EAFNOSUPPORT;		/* if it is no address */
+	return addr_from_sockaddr(original, (struct sockaddr *)&to);
+}
+
 /* The answers of a failed lookup that an admin can do something about. */
 static const char *
 find_explain(int error)
@@ -41,35 +56,27 @@ int
 intercept_find(const struct conf_relay *r, int fd, const struct addr *client,
     struct addr *original, const char **why)
 {
-	struct sockaddr_storage	from, local, to;
+	struct sockaddr_storage	local;
 
 	*why = "no local address";
 	if (find_local(fd, original, &local) == -1)
 		return -1;
-	if (r->forward == FORWARD_DESTINATION)
+	if (r->forward == FORWARD_DESTINATION ||
+	    find_nat(fd, client, &local, original) == 0)
 		return 0;
-	(void)addr_to_sockaddr(client, &from);
-	if (port_nat_lookup(fd, (struct sockaddr *)&from,
-	    (struct sockaddr *)&local, &to) == -1) {
-		*why = find_explain(errno);
-		return -1;
-	}
-	*why = "nat lookup gave no address";
-	return addr_from_sockaddr(original, (struct sockaddr *)&to);
+	*why = find_explain(errno);
+	return -1;
 }
 
 int
 intercept_guess(int fd, const struct addr *client, struct addr *dest)
 {
-	struct sockaddr_storage	from, local, to;
+	struct sockaddr_storage	local;
 
 	if (find_local(fd, dest, &local) == -1)
 		return -1;
-	(void)addr_to_sockaddr(client, &from);
-	if (port_nat_lookup(fd, (struct sockaddr *)&from,
-	    (struct sockaddr *)&local, &to) == -1)
-		return 0;
-	return addr_from_sockaddr(dest, (struct sockaddr *)&to);
+	(void)find_nat(fd, client, &local, dest);
+	return 0;
 }
 
 static int

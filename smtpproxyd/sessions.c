@@ -39,10 +39,10 @@ sessions_init(int64_t start_time)
 {
 	size_t	i;
 
-	for (i = 0; i < SESSIONS_BUCKETS; i++)
+	for (i = 0; i < SESSIONS_BUCKETS; i++) {
 		LIST_INIT(&bucket[i]);
-	for (i = 0; i < SESSIONS_BUCKETS; i++)
 		LIST_INIT(&sources[i]);
+	}
 	/* So that no client can choose addresses that fall together. */
 	arc4random_buf(client_key, sizeof(client_key));
 	next_id = (uint64_t)start_time << 32;

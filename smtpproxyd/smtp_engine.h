@@ -95,12 +95,12 @@ enum smtp_timeout {
 /* Settings of a relay, borrowed for the session's life. */
 struct smtp_settings {
 	const char		*hostname;	/* in our own replies */
-	struct smtp_ehlo_rules	 ehlo;
+	struct smtp_ehlo_rules	 ehlo;		/* STARTTLS goes through where
+						 * ehlo.remove lacks it */
 	uint64_t		 max_message_size;	/* 0: no limit */
 	uint32_t		 max_errors;		/* 0: no limit */
 	int			 allow_pregreet;
 	const char *const	*pass_verbs;	/* NULL-terminated, or NULL */
-	/* STARTTLS goes through where ehlo.remove does not have it. */
 	int64_t			 timeout_ms[SMTP_TIMEOUTS];	/* 0: none */
 };
 

@@ -22,27 +22,6 @@
 #define CONNTRACK_FILE	"/proc/sys/net/netfilter/nf_conntrack_max"
 
 int
-port_set_bind_any(int fd, int family)
-{
-	int	on = 1;
-
-	if (family == AF_INET6) {
-		if (setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on,
-		    sizeof(on)) == -1)
-			return -1;
-	} else if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on,
-	    sizeof(on)) == -1)
-		return -1;
-	/*
-	 * The port is chosen at connect(2), when the destination is known:
-	 * one client's ports then last for each destination anew.  The option
-	 * is IPPROTO_IP's for both families.
-	 */
-	return setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
-	    sizeof(on));
-}
-
-int
 port_set_divert_listener(int fd, int family)
 {
 	int	on = 1;
@@ -51,6 +30,22 @@ port_set_divert_listener(int fd, int family)
 		return setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on,
 		    sizeof(on));
 	return setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on));
+}
+
+/*
+ * The same, and the port is chosen at connect(2), when the destination is
+ * known: one client's ports then last for each destination anew.  The option
+ * is IPPROTO_IP's for both families.
+ */
+int
+port_set_bind_any(int fd, int family)
+{
+	int	on = 1;
+
+	if (port_set_divert_listener(fd, family) == -1)
+		return -1;
+	return setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+	    sizeof(on));
 }
 
 int
