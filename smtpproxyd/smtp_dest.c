@@ -216,7 +216,7 @@ reply_to_data(struct smtp_engine *e, const struct smtp_queue_entry *q)
 		smtp_txn_reply(e, q->txn, e->reply.text, e->reply.used);
 		return;
 	}
-	if (e->has_ended[SMTP_CLIENT]) {
+	if (e->has_ended[SMTP_CLIENT] || e->is_client_lost) {
 		/* No content will come, so none must be waited for. */
 		smtp_over(e, "client closed inside a message");
 		return;
@@ -254,7 +254,7 @@ reply_to_auth(struct smtp_engine *e)
 		e->is_secret = 0;
 		return;
 	}
-	if (e->has_ended[SMTP_CLIENT])
+	if (e->has_ended[SMTP_CLIENT] || e->is_client_lost)
 		smtp_over(e, "client closed inside AUTH");
 	else
 		e->state = SMTP_AUTH;

@@ -544,6 +544,16 @@ static const struct script chunks[] = {
 	    STEP('r', "", "", "", ""),
 	    D("250 q|", "", ""),
 	    STEP('D', "250 m|", "", "", "co") } },
+	{ "client breaks behind a message and a DATA", NULL, 0,
+	    "1 a@b 1/0 3 ok: 250 q;2 a@b 1/0 0 connection lost: -;", {
+	    EHLO_FULL, MAIL_RCPT,
+	    C("BDAT 3 LAST|abcMAIL FROM:<a@b>|RCPT TO:<c@d>|DATA|", "",
+	    "BDAT 3 LAST|abcMAIL FROM:<a@b>|RCPT TO:<c@d>|DATA|"),
+	    STEP('r', "", "", "", ""),
+	    D("250 q|", "", ""),
+	    D("250 m|", "", ""),
+	    D("250 r|", "", ""),
+	    STEP('D', "354 go|", "", "", "co") } },
 	{ "client breaks within LAST, replies due but no message", NULL, 0,
 	    "1 a@b 1/0 3 connection lost: -;", {
 	    EHLO_FULL, MAIL_RCPT,
