@@ -243,9 +243,14 @@ class Mailer(threading.Thread):
 
 
 def taken(folder):
-    """{marker: how often} of what a sink stored."""
+    """
+    {marker: how often} of what a sink stored; what it is still reading, for
+    the load that was cut off, is a ".part" until it is taken or removed.
+    """
     found = {}
     for name in os.listdir(folder):
+        if name.endswith(".part"):
+            continue
         with open(os.path.join(folder, name), "rb") as f:
             m = re.search(rb"^X-Marker: (\S+)", f.read(), re.M)
         if m:
