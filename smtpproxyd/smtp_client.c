@@ -6,10 +6,12 @@
  */
 #include "smtp_machine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../common/strutil.h"
+#include "smtp_foreign.h"
 
 /* A client that talks before the greeting (DECISIONS, who greets). */
 void
@@ -18,7 +20,8 @@ smtp_client_early(struct smtp_engine *e, struct smtp_input *i)
 	if (e->set->allow_pregreet)
 		return;			/* held */
 	i->taken = i->len;
-	smtp_set_reason(e, "pregreet", NULL, 0);
+	smtp_set_reason(e, smtp_foreign_reason(smtp_foreign_find(i->in,
+	    i->len), 1), NULL, 0);
 	smtp_tell_line(e, "554 5.5.1 you must wait for the greeting");
 	smtp_over(e, "pregreet");
 }
@@ -51,6 +54,24 @@ client_improper(struct smtp_engine *e)
 	smtp_stop_reading(e);
 	smtp_format(e, line, "421", "4.7.0", "closing connection");
 	smtp_queue_say(e, "503 5.5.0 improper command pipelining", 0);
+	smtp_queue_say(e, line, QUEUE_CLOSE);
+}
+
+/*
+ * Another protocol: whatever follows is none of ours, and must not be read as
+ * commands.
+ */
+static void
+client_foreign(struct smtp_engine *e, enum smtp_foreign what)
+{
+	char	line[SMTP_SAY_MAX];
+
+	smtp_set_reason(e, smtp_foreign_reason(what, 0), NULL, 0);
+	smtp_stop_reading(e);
+	(void)snprintf(line, sizeof(line), "502 5.5.1 this is SMTP, not %s",
+	    smtp_foreign_name(what));
+	smtp_queue_say(e, line, 0);
+	smtp_format(e, line, "421", "4.7.0", "closing connection");
 	smtp_queue_say(e, line, QUEUE_CLOSE);
 }
 
@@ -158,14 +179,16 @@ command_say_refusal(struct smtp_engine *e, enum smtp_verb verb,
 /* A line that was dropped, of which only the start is here. */
 static void
 command_is_faulty(struct smtp_engine *e, const uint8_t *line, size_t len,
-    const char *refusal)
+    const char *refusal, int is_nul)
 {
 	struct smtp_cmd	c;
 
 	smtp_cmd_parse(&c, line, len);
 	if (smtp_cmd_log_len(line, len) < len || c.verb == VERB_AUTH)
 		e->events |= EVENT_WIPE;
-	if (c.verb == VERB_BDAT)
+	if (e->nempty == 2 && len == 0 && is_nul)
+		client_foreign(e, FOREIGN_PROXY);	/* v2's signature */
+	else if (c.verb == VERB_BDAT)
 		smtp_bdat_bad(e, refusal);
 	else
 		command_say_refusal(e, c.verb, refusal);
@@ -198,6 +221,12 @@ smtp_client_command(struct smtp_engine *e, struct smtp_input *i)
 	const uint8_t		*line;
 	size_t			 len;
 
+	if (i->in[0] == FOREIGN_TLS_OCTET &&
+	    !smtp_line_is_partial(&e->line[SMTP_CLIENT])) {
+		i->taken = i->len;
+		client_foreign(e, FOREIGN_TLS);
+		return;
+	}
 	r = smtp_line_feed(&e->line[SMTP_CLIENT], i->in, i->len, &i->taken,
 	    &line, &len);
 	e->has_behind = i->taken < i->len;
@@ -213,7 +242,8 @@ smtp_client_command(struct smtp_engine *e, struct smtp_input *i)
 		smtp_over_nomem(e);
 		return;
 	default:
-		command_is_faulty(e, line, len, line_fault_reply(r));
+		command_is_faulty(e, line, len, line_fault_reply(r),
+		    r == SMTP_LINE_NUL);
 		return;
 	}
 }
@@ -404,11 +434,24 @@ command_parse(const struct smtp_engine *e, struct smtp_cmd *c,
 void
 smtp_command_take(struct smtp_engine *e, const uint8_t *line, size_t len)
 {
-	struct smtp_cmd	 c;
-	const char	*refusal;
-	int		 stage;
+	enum smtp_foreign	 foreign;
+	struct smtp_cmd		 c;
+	const char		*refusal;
+	int			 stage;
 
 	command_parse(e, &c, line, len);
+	if (c.verb == VERB_NONE || c.verb == VERB_PROXY) {
+		foreign = smtp_foreign_find(line, len);
+		if (foreign != FOREIGN_NONE) {
+			client_foreign(e, foreign);
+			return;
+		}
+	}
+	/* The two that a session may begin with, see command_is_faulty(). */
+	if (len == 0 && e->nempty < 2)
+		e->nempty++;
+	else
+		e->nempty = SMTP_NEMPTY_OVER;
 	/* Also what only looks like AUTH: the client may have mistyped it. */
 	if (smtp_cmd_log_len(line, len) < len || c.verb == VERB_AUTH)
 		e->events |= EVENT_WIPE;

@@ -100,6 +100,7 @@ struct smtp_settings {
 	uint64_t		 max_message_size;	/* 0: no limit */
 	uint32_t		 max_errors;		/* 0: no limit */
 	int			 allow_pregreet;
+	int			 normalize_newlines;	/* of DATA */
 	const char *const	*pass_verbs;	/* NULL-terminated, or NULL */
 	int64_t			 timeout_ms[SMTP_TIMEOUTS];	/* 0: none */
 };
@@ -222,6 +223,7 @@ struct smtp_engine {
 	uint8_t		 is_mute;		/* nothing of ours may be said,
 						 * none of it would be read as
 						 * SMTP */
+	uint8_t		 nempty;		/* lines, all so far */
 	uint8_t		 stage;			/* of the open question */
 	int8_t		 txn_now;		/* client's current, -1: none */
 

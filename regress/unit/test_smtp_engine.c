@@ -5,6 +5,9 @@
  */
 #include "engine_script.h"
 
+#define FOREIGN(what)	"502 5.5.1 this is SMTP, not " what "|"		\
+			"421 4.7.0" GW "closing connection|"
+
 static const char *const	pass_verbs[] = { "XSTAT", NULL };
 
 static void
@@ -91,14 +94,62 @@ static const struct script plain[] = {
 	    C("XYZZY|", "502 5.5.1 command not implemented|", ""),
 	    C("XCLIENT NAME=x|", "502 5.5.1 command not implemented|", ""),
 	    C("xforward NAME=x|", "502 5.5.1 command not implemented|", ""),
-	    C("PROXY TCP4 1 2 3 4|", "502 5.5.1 command not implemented|",
-	    ""),
+	    C("PROXY|", "502 5.5.1 command not implemented|", ""),
+	    C("GET|", "502 5.5.1 command not implemented|", ""),
 	    C("VERB|", "502 5.5.1 command not implemented|", ""),
 	    C("|", "500 5.5.2 empty command|", ""),
 	    C(" NOOP|", "502 5.5.1 command not implemented|", ""),
 	    C("NOOP\tx|", "502 5.5.1 command not implemented|", ""),
 	    C("STARTTLS|", "502 5.5.1 STARTTLS not offered|", ""),
 	    C("NOOP|", "", "NOOP|"), D("250 ok|", "250 ok|", "") } },
+	{ "HTTP", NULL, 0, "", {
+	    GREETED,
+	    STEP('C', "POST / HTTP/1.1|Host: mx|MAIL FROM:<a@b>|",
+	    FOREIGN("HTTP"), "", "co") } },
+	{ "HTTP later, and in any case", NULL, 0, "", {
+	    EHLO_PLAIN,
+	    STEP('C', "get /|", FOREIGN("HTTP"), "", "co") } },
+	{ "HTTP behind commands that wait for replies", NULL, 0, NULL, {
+	    EHLO_FULL,
+	    C("MAIL FROM:<a@b>|GET / HTTP/1.0||", "", "MAIL FROM:<a@b>|"),
+	    STEP('D', "250 a|", "250 a|" FOREIGN("HTTP"), "", "co") } },
+	{ "HTTP/2", NULL, 0, "", {
+	    GREETED,
+	    STEP('C', "PRI * HTTP/2.0||SM||", FOREIGN("HTTP"), "", "co") } },
+	{ "SSH", NULL, 0, "", {
+	    GREETED,
+	    STEP('C', "SSH-2.0-x|", FOREIGN("SSH"), "", "co") } },
+	{ "TLS", NULL, 0, "", {
+	    GREETED,
+	    STEP('C', "\x16\x03\x01\x02\0\x01", FOREIGN("TLS"), "", "co") } },
+	{ "TLS behind a command", NULL, 0, "", {
+	    GREETED,
+	    C("NOOP|", "", "NOOP|"), D("250 ok|", "250 ok|", ""),
+	    STEP('C', "\x16", FOREIGN("TLS"), "", "co") } },
+	{ "that octet within a line says nothing", NULL, 0, "", {
+	    GREETED,
+	    C("N\x16|", "502 5.5.1 command not implemented|", "") } },
+	{ "PROXY v1", NULL, 0, "", {
+	    GREETED,
+	    STEP('C', "PROXY TCP4 1 2 3 4|EHLO x|", FOREIGN("a PROXY header"),
+	    "", "co") } },
+	{ "PROXY v2", NULL, 0, "", {
+	    GREETED,
+	    C("||", "500 5.5.2 empty command|500 5.5.2 empty command|", ""),
+	    STEP('C', "\0|QUIT\n\x21\x11\0\x0c", FOREIGN("a PROXY header"),
+	    "", "co") } },
+	{ "not at the start it is a line with NUL", NULL, 0, "", {
+	    GREETED,
+	    C("NOOP|", "", "NOOP|"), D("250 ok|", "250 ok|", ""),
+	    C("||", "500 5.5.2 empty command|500 5.5.2 empty command|", ""),
+	    C("\0|", "500 5.5.2 NUL in command|", "") } },
+	{ "HTTP before the greeting", NULL, 0, "", {
+	    STEP('C', "GET / HTTP/1.0||",
+	    "554 5.5.1 you must wait for the greeting|", "", "co") } },
+	{ "HTTP before the greeting, where that is allowed", set_pregreet, 0,
+	    "", {
+	    C("GET / HTTP/1.0||", "", ""),
+	    STEP('D', "220 mx|", "220 mx|" FOREIGN("HTTP"), "", "co") } },
 	{ "lines that are none", NULL, 0, "", {
 	    GREETED,
 	    C("NOOP\n|", "500 5.5.2 bare LF in command|", ""),
@@ -792,9 +843,9 @@ static const struct script clients[] = {
 	    STEP('C', "x|", "", "x|", "w"),
 	    STEP('D', "235 ok|", "235 ok|421 4.3.2" GW
 	    "service shutting down|", "", "co") } },
-	{ "HTTP talks to us", set_errors_3, 0, "", {
+	{ "nonsense", set_errors_3, 0, "", {
 	    EHLO_FULL,
-	    STEP('C', "GET / HTTP/1.1|Host: x|X: y||",
+	    STEP('C', "Host: x|X: y|Z: z||",
 	    "502 5.5.1 command not implemented|"
 	    "502 5.5.1 command not implemented|"
 	    "502 5.5.1 command not implemented|" TOO_MANY, "", "co") } },
