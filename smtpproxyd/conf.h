@@ -62,6 +62,11 @@ enum conf_limit {
 	LIMIT_TIMEOUT			/* + enum conf_stage */
 };
 
+enum conf_newlines {
+	NEWLINES_REJECT = 0,
+	NEWLINES_NORMALIZE
+};
+
 enum conf_pregreet {
 	PREGREET_REJECT = 0,
 	PREGREET_ALLOW
@@ -149,6 +154,7 @@ struct conf_relay {
 						 * workers */
 	struct conf_limits	 limits;
 	enum conf_pregreet	 pregreet;
+	enum conf_newlines	 newlines;
 	uint32_t		 is_set;	/* RELAY_* bits, parser only */
 	int			 is_broken;	/* parser: a line failed */
 	char			 pass_verbs[CONF_LIST_MAX][CONF_VERB_MAX];
@@ -161,6 +167,7 @@ struct conf_relay {
 
 enum conf_relay_setting {		/* bits of conf_relay.is_set */
 	RELAY_PREGREET = 0,
+	RELAY_NEWLINES,
 	RELAY_STARTTLS,
 	RELAY_ON_FAILURE,
 	RELAY_MARK,
@@ -282,6 +289,8 @@ int	conf_set_on_failure(struct conf_relay *, enum conf_failure,
 int	conf_set_mark(struct conf_relay *, int64_t, struct conf_why *);
 int	conf_set_bypass(struct conf_relay *, const char *table,
 	    struct conf_place, struct conf_why *);
+int	conf_set_newlines(struct conf_relay *, enum conf_newlines,
+	    struct conf_why *);
 int	conf_set_pregreet(struct conf_relay *, enum conf_pregreet,
 	    struct conf_why *);
 int	conf_add_pass_verb(struct conf_relay *, const char *,

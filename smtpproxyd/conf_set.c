@@ -252,6 +252,17 @@ conf_set_timeout(struct conf_limits *l, const char *stage, int64_t seconds,
 }
 
 int
+conf_set_newlines(struct conf_relay *r, enum conf_newlines newlines,
+    struct conf_why *why)
+{
+	if (conf_set_once(&r->is_set, RELAY_NEWLINES, "strict-newlines",
+	    why) == -1)
+		return -1;
+	r->newlines = newlines;
+	return 0;
+}
+
+int
 conf_set_pregreet(struct conf_relay *r, enum conf_pregreet pregreet,
     struct conf_why *why)
 {

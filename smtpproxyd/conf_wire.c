@@ -145,6 +145,7 @@ wire_put_relay(struct wire_out *o, const struct conf_relay *r)
 	wire_put(w, r->number, 4);
 	wire_put_str(w, r->name);
 	wire_put(w, r->pregreet, 1);
+	wire_put(w, r->newlines, 1);
 	wire_put(w, r->forward, 1);
 	wire_put(w, r->is_transparent ? 1 : 0, 1);
 	wire_put(w, r->starttls, 1);
@@ -349,6 +350,8 @@ wire_get_relay(struct conf *c, struct wire_in *in)
 		return;
 	}
 	r->pregreet = (enum conf_pregreet)wire_get_upto(in, PREGREET_ALLOW);
+	r->newlines = (enum conf_newlines)wire_get_upto(in,
+	    NEWLINES_NORMALIZE);
 	r->forward = (enum conf_forward)wire_get_upto(in,
 	    FORWARD_DESTINATION);
 	r->is_transparent = (int)wire_get_upto(in, 1);

@@ -41,6 +41,7 @@ static const struct conf_keyword	keywords[] = {
 	{ "max-sessions-per-client", WORD_LIMIT, LIMIT_SESSIONS_PER_CLIENT,
 	    WHERE_BOTH, "max-sessions-per-client NUMBER" },
 	{ "nat", WORD_NAT, 0, WHERE_INSIDE, "" },
+	{ "normalize", WORD_NORMALIZE, 0, WHERE_INSIDE, "" },
 	{ "on", WORD_ON, 0, WHERE_INSIDE, "" },
 	{ "on-failure", WORD_ON_FAILURE, 0, WHERE_RELAY,
 	    "on-failure reply or on-failure reset" },
@@ -55,6 +56,8 @@ static const struct conf_keyword	keywords[] = {
 	{ "reset", WORD_RESET, 0, WHERE_INSIDE, "" },
 	{ "starttls", WORD_STARTTLS, 0, WHERE_RELAY,
 	    "starttls pass or starttls hide" },
+	{ "strict-newlines", WORD_STRICT_NEWLINES, 0, WHERE_RELAY,
+	    "strict-newlines reject or strict-newlines normalize" },
 	{ "table", WORD_TABLE, 0, WHERE_TOP, "table <NAME> { ADDRESS ... }" },
 	{ "timeout", WORD_TIMEOUT, 0, WHERE_BOTH, "timeout STAGE SECONDS" },
 	{ "to", WORD_TO, 0, WHERE_INSIDE, "" },
@@ -74,7 +77,6 @@ static const struct conf_keyword	keywords[] = {
 	{ "proxy-protocol", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "smtps", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "socket", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "strict-newlines", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "terminate", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "tls", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "tls-require", WORD_LATER, 0, WHERE_BOTH, NULL }
@@ -83,8 +85,8 @@ static const struct conf_keyword	keywords[] = {
 static const char	expected_top[] = "NAME = VALUE, include, table, "
 	    "relay, workers, user, chroot, hostname, timeout or a limit";
 static const char	expected_relay[] = "listen, forward, transparent, "
-	    "bypass, starttls, on-failure, mark, pregreet, pass-verb, "
-	    "auth-mechanisms, timeout, a limit or }";
+	    "bypass, starttls, strict-newlines, on-failure, mark, pregreet, "
+	    "pass-verb, auth-mechanisms, timeout, a limit or }";
 
 const struct conf_keyword *
 conf_keyword(const char *name)

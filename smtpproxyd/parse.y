@@ -91,6 +91,7 @@ static void	 parse_mechs(const struct parse_list *);
 
 %token	INCLUDE TABLE RELAY WORKERS USER CHROOT HOSTNAME
 %token	LISTEN ON PORT FORWARD TO TIMEOUT PREGREET REJECT ALLOW
+%token	NEWLINES NORMALIZE
 %token	PASSVERB AUTHMECHS
 %token	DIVERT TRANSPARENT NAT LOOKUP DESTINATION ONLY EXCEPT BYPASS FROM
 %token	STARTTLS PASS HIDE ONFAILURE REPLY RESET MARK
@@ -273,6 +274,14 @@ relay_opt	: LISTEN ON STRING port divert	{
 			(void)parse_check(conf_set_mark(p.relay, $2.n, WHY),
 			    &$2.place, WHY);
 		}
+		| NEWLINES REJECT		{
+			(void)parse_check(conf_set_newlines(p.relay,
+			    NEWLINES_REJECT, WHY), &p.first.place, WHY);
+		}
+		| NEWLINES NORMALIZE		{
+			(void)parse_check(conf_set_newlines(p.relay,
+			    NEWLINES_NORMALIZE, WHY), &p.first.place, WHY);
+		}
 		| PREGREET REJECT		{
 			(void)parse_check(conf_set_pregreet(p.relay,
 			    PREGREET_REJECT, WHY), &p.first.place, WHY);
@@ -345,6 +354,8 @@ static const int	tokens[WORDS] = {
 	[WORD_PASS_VERB] = PASSVERB,
 	[WORD_PORT] = PORT,
 	[WORD_PREGREET] = PREGREET,
+	[WORD_STRICT_NEWLINES] = NEWLINES,
+	[WORD_NORMALIZE] = NORMALIZE,
 	[WORD_REJECT] = REJECT,
 	[WORD_RELAY] = RELAY,
 	[WORD_REPLY] = REPLY,

@@ -44,6 +44,7 @@ relay_init(struct relay *r, const struct conf *c, const struct conf_relay *cr)
 	r->smtp.max_message_size = cr->limits.max_message_size;
 	r->smtp.max_errors = cr->limits.max_errors;
 	r->smtp.allow_pregreet = cr->pregreet == PREGREET_ALLOW;
+	r->smtp.normalize_newlines = cr->newlines == NEWLINES_NORMALIZE;
 	relay_init_timeouts(r);
 	r->policy.max_recipients = cr->limits.max_recipients;
 	r->policy.max_message_size = cr->limits.max_message_size;

@@ -38,7 +38,7 @@ void
 smtp_content_start(struct smtp_engine *e, int txn)
 {
 	smtp_queue_push(e, VERB_DOT, ORIGIN_CLIENT, 0, txn);
-	smtp_data_start(&e->data);
+	smtp_data_start(&e->data, e->set->normalize_newlines);
 	e->state = SMTP_CONTENT;
 	e->progress_ms[SMTP_CLIENT] = e->now_ms;
 }
@@ -108,23 +108,45 @@ content_complete(struct smtp_engine *e)
 	e->state = e->has_pipelining ? SMTP_COMMAND : SMTP_WAIT;
 }
 
+/*
+ * Content that is normalised comes in pieces, a line each at worst; as many
+ * as there is room for go as copies, so that they are sent together.
+ */
+static int
+content_copy(struct smtp_engine *e, const uint8_t *in,
+    const struct smtp_data_span *s)
+{
+	if (buf_room(&e->out[SMTP_DEST]) <
+	    s->nfront + s->pass + SMTP_DATA_FRONT)
+		return 0;
+	return smtp_give(e, s->front, s->nfront) == 0 &&
+	    smtp_give(e, in, s->pass) == 0;
+}
+
 void
 smtp_content_feed(struct smtp_engine *e, struct smtp_input *i)
 {
-	struct smtp_data_span	s;
-	enum smtp_data_result	r;
+	struct smtp_data_span	 s;
+	enum smtp_data_result	 r;
+	const uint8_t		*in;
 
-	r = smtp_data_feed(&e->data, i->in, i->len, &s);
-	i->taken = s.taken;
-	if (content_is_too_big(e)) {
-		content_refuse_size(e, r);
+	do {
+		in = i->in + i->taken;
+		r = smtp_data_feed(&e->data, in, i->len - i->taken, &s);
+		i->taken += s.taken;
+		if (content_is_too_big(e)) {
+			content_refuse_size(e, r);
+			return;
+		}
+		if (r != SMTP_DATA_MORE && r != SMTP_DATA_END) {
+			content_refuse_fault(e, r);
+			return;
+		}
+	} while (r == SMTP_DATA_MORE && i->taken < i->len &&
+	    content_copy(e, in, &s));
+	if (e->is_done)
 		return;
-	}
-	if (r != SMTP_DATA_MORE && r != SMTP_DATA_END) {
-		content_refuse_fault(e, r);
-		return;
-	}
-	content_pass(e, i->in, &s);
+	content_pass(e, in, &s);
 	if (r == SMTP_DATA_END && !e->is_done)
 		content_ask(e);
 }

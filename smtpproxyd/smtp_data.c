@@ -2,7 +2,8 @@
  * Message content between client and destination, in the worker.  There must
  * be one reading of where a message ends, and servers exist that take LF.LF,
  * CR.CR or NULs for an end; so none of those passes (RFC 5321 2.3.8, 4.1.1.4;
- * SMTP smuggling).  Octets are judged, never changed or copied.
+ * SMTP smuggling).  Octets are judged, never copied, and changed only where
+ * that was asked for.
  */
 
 #include "smtp_data.h"
@@ -27,10 +28,11 @@ data_held(unsigned int state)
 }
 
 void
-smtp_data_start(struct smtp_data *d)
+smtp_data_start(struct smtp_data *d, int normalize)
 {
 	memset(d, 0, sizeof(*d));
 	d->state = DATA_LINE_START;
+	d->normalize = normalize != 0;
 }
 
 /* One octet at a place where the scan stopped; the state follows it. */
@@ -96,23 +98,15 @@ data_span(struct smtp_data *d, unsigned int was, size_t taken, size_t tail,
 	d->size += free_octets;
 }
 
-enum smtp_data_result
-smtp_data_feed(struct smtp_data *d, const uint8_t *in, size_t len,
-    struct smtp_data_span *span)
+/* The same for each way in which taking octets may have ended. */
+static void
+data_span_for(struct smtp_data *d, unsigned int was, size_t i, size_t mended,
+    enum smtp_data_result result, struct smtp_data_span *span)
 {
-	unsigned int		was = d->state;
-	enum smtp_data_result	result = SMTP_DATA_MORE;
-	size_t			i = 0;
-
-	while (i < len && result == SMTP_DATA_MORE) {
-		if (data_held(d->state) == 0)
-			i = data_scan(d, in, len, i);
-		if (i < len)
-			result = data_step(d, in[i++]);
-	}
 	switch (result) {
 	case SMTP_DATA_MORE:
-		data_span(d, was, i, data_held(d->state), span);
+		data_span(d, was, i, mended > 0 ? mended :
+		    data_held(d->state), span);
 		break;
 	case SMTP_DATA_END:
 		data_span(d, was, i, 3, span);
@@ -128,6 +122,67 @@ smtp_data_feed(struct smtp_data *d, const uint8_t *in, size_t len,
 		data_span(d, was, i - 1, 0, span);
 		break;
 	}
+}
+
+/*
+ * A fault that normalising mends: octet `c`, in a state that was `before`.
+ *   returns   how many of the last octets do not go out: 0, it is none.  What
+ *             goes out for them the new state says: a CRLF for a bare LF, one
+ *             CR of several.  A dot that began the line was transparency
+ */
+static size_t
+data_mend(struct smtp_data *d, unsigned int before, uint8_t c)
+{
+	size_t	held = data_held(before);
+
+	if (!d->normalize)
+		return 0;
+	if (c == '\n') {
+		d->state = DATA_LF;
+		d->size += held + 1;
+		return held + 1;
+	}
+	if (c != '\r' || (before != DATA_CR && before != DATA_DOT_CR))
+		return 0;
+	d->state = DATA_CR;
+	d->size += held;		/* the CR that is held comes later */
+	return held + 1;
+}
+
+/* The CRLF that is owed; a dot behind it is text and needs another. */
+static void
+data_owed(struct smtp_data_span *span, uint8_t next)
+{
+	static const uint8_t	owed[SMTP_DATA_FRONT] = "\r\n.";
+
+	memcpy(span->front, owed, sizeof(owed));
+	span->nfront = next == '.' ? 3 : 2;
+}
+
+enum smtp_data_result
+smtp_data_feed(struct smtp_data *d, const uint8_t *in, size_t len,
+    struct smtp_data_span *span)
+{
+	unsigned int		was = d->state, before;
+	enum smtp_data_result	result = SMTP_DATA_MORE;
+	size_t			i = 0, mended = 0;
+
+	if (was == DATA_LF && len > 0)
+		d->state = DATA_TEXT;
+	while (i < len && result == SMTP_DATA_MORE && mended == 0) {
+		if (data_held(d->state) == 0)
+			i = data_scan(d, in, len, i);
+		if (i == len)
+			break;
+		before = d->state;
+		result = data_step(d, in[i++]);
+		if (result > SMTP_DATA_END &&
+		    (mended = data_mend(d, before, in[i - 1])) > 0)
+			result = SMTP_DATA_MORE;
+	}
+	data_span_for(d, was, i, mended, result, span);
+	if (was == DATA_LF && len > 0)
+		data_owed(span, in[0]);
 	return result;
 }
 

@@ -14,6 +14,13 @@
  * on as they are.  In DATA, a CR whose next octet is not known is held back,
  * and so is a dot at a line's start: no destination ever sees a CR that might
  * turn out bare, nor half of an end of data.
+ *
+ * DATA may be normalised instead (DECISIONS, normalising newlines): a bare LF
+ * is a line end within the message, though never a part of its end, and CRs
+ * in front of a CRLF are dropped.  Which dots are transparency is known from
+ * the CRLF in front of them (RFC 5321 4.5.2); behind a bare LF a dot is text,
+ * and gets one more on its way out.  So what goes out is canonical, and every
+ * reader sees the message that the strict one saw.
  */
 enum smtp_data_result {
 	SMTP_DATA_MORE = 0,	/* all taken, content goes on */
@@ -28,11 +35,13 @@ enum smtp_data_state {		/* within DATA */
 	DATA_DOT,		/* "." at a line's start: held */
 	DATA_DOT_CR,		/* ".\r" at a line's start: held */
 	DATA_TEXT,
-	DATA_CR			/* "\r" elsewhere: held */
+	DATA_CR,		/* "\r" elsewhere: held */
+	DATA_LF			/* normalising: a CRLF is owed for a bare LF */
 };
 
 struct smtp_data {
 	uint8_t		state;		/* enum smtp_data_state */
+	uint8_t		normalize;	/* DATA only */
 	uint8_t		is_binary;	/* BDAT of BODY=BINARYMIME */
 	uint8_t		has_cr;		/* BDAT: content so far ends in CR */
 	uint8_t		is_last;	/* BDAT ... LAST */
@@ -42,19 +51,23 @@ struct smtp_data {
 };
 
 /* What may go on: `front` first, then `pass` octets of the input. */
+#define SMTP_DATA_FRONT	3
 struct smtp_data_span {
 	size_t	taken;			/* octets used of the input */
 	size_t	pass;			/* from its start, <= taken */
-	uint8_t	front[2];		/* held back by an earlier call */
+	uint8_t	front[SMTP_DATA_FRONT];	/* held back by an earlier call, or
+					 * owed for what it took */
 	size_t	nfront;
 };
 
 /* Begin DATA: at the start of a line. */
-void	smtp_data_start(struct smtp_data *);
+void	smtp_data_start(struct smtp_data *, int normalize);
 
 /*
  * Take content of DATA.
- *   returns   MORE: all of it was taken.  END: the end of data was taken, but
+ *   returns   MORE: all of it was taken; when normalising, perhaps only up to
+ *             the next octet that does not go out as it came: call again with
+ *             the rest.  END: the end of data was taken, but
  *             is not in `pass`: the caller sends ".\r\n" itself when it may;
  *             octets behind it are not taken.  A fault: octets before it were
  *             taken and may go on, the fault is not taken

@@ -67,6 +67,65 @@ ref_data(struct ref_data *ref, const uint8_t *in, size_t len)
 	ref->pass = len;
 }
 
+/*
+ * What goes out when newlines are normalised, up to the end or a fault: lines
+ * end with LF, CRs in front of it don't count, and what begins with a dot gets
+ * another, unless it has it as transparency (behind CRLF only).
+ *   out       room for twice the input
+ *   returns   octets there; what depends on octets to come is not
+ */
+static inline size_t
+ref_normal(struct ref_data *ref, const uint8_t *in, size_t len, uint8_t *out)
+{
+	size_t	i = 0, n = 0, lf, at;
+	int	is_dotted;
+
+	ref->result = SMTP_DATA_MORE;
+	ref->taken = len;
+	while (i < len) {
+		/* A line, or a part of one, from i. */
+		is_dotted = ref_is_start(in, i) && in[i] == '.';
+		if (is_dotted && ref_has(in, len, i, ".\r\n")) {
+			ref->result = SMTP_DATA_END;
+			ref->taken = i + 3;
+			return n;
+		}
+		for (at = i + (is_dotted ? 1 : 0); at < len &&
+		    in[at] != '\r' && in[at] != '\n' && in[at] != '\0'; at++)
+			;
+		for (lf = at; lf < len && in[lf] == '\r'; lf++)
+			;
+		/* Only a dot: is it all of the line? */
+		if (is_dotted && at == i + 1 && (lf == len || in[lf] == '\n' ||
+		    lf > at + 1))
+			i++;
+		if (i > 0 && in[i - 1] == '\n' && !ref_is_start(in, i) &&
+		    in[i] == '.')
+			out[n++] = '.';
+		memcpy(out + n, in + i, at - i);
+		n += at - i;
+		if (lf == len)
+			return n;
+		if (in[lf] == '\0' && lf == at) {
+			ref->result = SMTP_DATA_NUL;
+			ref->taken = lf;
+			return n;
+		}
+		if (in[lf] != '\n') {
+			ref->result = SMTP_DATA_BARE_CR;
+			ref->taken = lf - 1;
+			return n;
+		}
+		i = lf + 1;
+		/* Behind a bare LF the CRLF waits for what is next. */
+		if (lf == at && i == len)
+			return n;
+		out[n++] = '\r';
+		out[n++] = '\n';
+	}
+	return n;
+}
+
 /* Place behind the first CRLF.CRLF, faults or not; 0 when there is none. */
 static inline size_t
 ref_data_skip(const uint8_t *in, size_t len)

@@ -303,6 +303,7 @@ struct ref_message {
 	size_t		 len;
 	unsigned int	 code;
 	size_t		 next;		/* place behind it in the stream */
+	int		 is_data;	/* not chunks */
 };
 #define REF_MESSAGES	64
 
@@ -337,6 +338,7 @@ ref_messages(const struct ref_session *r, struct ref_message *m)
 		ref_append(&m[n], r->in + x->start, x->len);
 		m[n].code = x->code;
 		m[n].next = x->next;
+		m[n].is_data = x->kind == REF_CONTENT;
 		if (x->kind == REF_CONTENT || x->is_last)
 			n++;
 	}

@@ -133,6 +133,34 @@ def test_lenient_servers_take_no_smuggled_mail(mta_class):
         check_equal(mta.messages_accepted(), 1, "messages accepted")
 
 
+@lib.cases("mta", [Postfix, OpenSMTPD])
+def test_normalised_mail_is_not_smuggled_either(mta_class):
+    inner = (b"MAIL FROM:<evil@client.example>\r\n"
+             b"RCPT TO:<user@test.example>\r\nDATA\r\n")
+    with mta_class(port=lib.free_port()) as mta, Proxy.to(
+            ("127.0.0.1", mta.port),
+            extra="strict-newlines normalize") as proxy:
+        sent = 0
+        for end, became in ((b"\n.\n", b"\r\n.\r\n"),
+                            (b"\n.\r\n", b"\r\n.\r\n"),
+                            (b"\r\n.\n", b"\r\n\r\n"),
+                            (b"\r\n.\r\r\n", b"\r\n\r\n")):
+            mark = lib.marker()
+            head = lib.make_message(mark, body=b"text")
+            c = RawClient(proxy.address, proxy.port)
+            c.greet()
+            c.envelope()
+            c.cmd("DATA", 354)
+            c.send(head + end + inner + b".\r\n")
+            c.expect(250)
+            c.quit()
+            sent += 1
+            found = mta.find(mark)
+            check_equal(len(found), 1, "deliveries")
+            check_octets(found[0].crlf, head + became + inner, "content")
+        mta.wait_for_accepted(sent)
+
+
 @lib.cases("mta", MTAS)
 def test_load(mta_class):
     with mta_class(port=lib.free_port()) as mta, Proxy.to(

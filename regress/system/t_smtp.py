@@ -67,7 +67,7 @@ def test_ehlo_is_filtered():
 
 
 @lib.cases("verb", ["XCLIENT ADDR=192.0.2.1", "XFORWARD ADDR=192.0.2.1",
-                    "PROXY TCP4 192.0.2.1 192.0.2.2 1 25", "xClient A=B",
+                    "PROXY", "xClient A=B",
                     "STARTTLS", "VERB", "FOO", "ONEX", "BDAT\t1",
                     "AUTH\tPLAIN AGEAYg=="])
 def test_never_forwarded(verb):
@@ -253,6 +253,104 @@ def test_content_that_smuggles(name):
                 server.conns[0].wait_closed()
                 check_equal(len(server.offered), 0, "messages offered")
                 check_equal(server.conns[0].ends, 0, "ends of data")
+
+
+NORMAL = {
+    "bare-lf": b"one\r\ntwo\r\n", "cr-crlf": b"one\r\n",
+    "lf-dot-lf": b"one\r\n..\r\nMAIL FROM:<x@y.example>\r\n"
+                 b"RCPT TO:<z@y>\r\n",
+    "lf-dot-crlf": b"one\r\n..\r\nMAIL FROM:<x@y.example>\r\n",
+    "crlf-dot-lf": b"one\r\n\r\nMAIL FROM:<x@y.example>\r\n",
+    "crcrlf-dot": b"one\r\n\r\nMAIL FROM:<x@y.example>\r\n",
+}
+
+
+@lib.cases("name", list(BAD))
+def test_newlines_are_normalised(name):
+    with ScriptedServer() as server, \
+            Proxy.to(server, extra="strict-newlines normalize") as proxy:
+        for step in (None, 1):
+            c = client(proxy)
+            c.greet()
+            c.envelope()
+            c.cmd("DATA", 354)
+            data = b"a: b\r\n\r\n" + BAD[name] + b"rest\r\n.\r\n"
+            if step:
+                c.send_slowly(data, step)
+            else:
+                c.send(data)
+            if name in NORMAL:
+                c.expect(250)
+                c.quit()
+                check_octets(server.messages[-1].wire, b"a: b\r\n\r\n" +
+                             NORMAL[name] + b"rest\r\n", "wire")
+            else:
+                check(b"5.6.0" in c.expect(554, "refusal"), "no 5.6.0")
+        check_equal(len(server.messages), 2 if name in NORMAL else 0)
+
+
+def test_long_message_with_bare_lfs():
+    """Many lines at once: none is lost between one write and the next."""
+    lines = [b"x" * (n % 300) for n in range(20000)]
+    with ScriptedServer() as server, \
+            Proxy.to(server, extra="strict-newlines normalize") as proxy:
+        c = client(proxy)
+        c.greet()
+        c.envelope()
+        c.cmd("DATA", 354)
+        c.send(b"\n".join(lines) + b"\r\n.\r\n")
+        c.expect(250)
+        c.quit()
+        check_octets(server.messages[0].wire,
+                     b"\r\n".join(lines) + b"\r\n", "wire")
+
+
+FOREIGN = {
+    "HTTP": b"POST / HTTP/1.1\r\nHost: mx.example\r\n\r\n"
+            b"MAIL FROM:<a@client.example>\r\n",
+    "TLS": b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+    "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "PROXY header": b"PROXY TCP4 192.0.2.1 192.0.2.2 4000 25\r\n"
+                    b"EHLO client.example\r\n",
+}
+
+
+@lib.cases("what", list(FOREIGN))
+def test_other_protocols(what):
+    """Told apart, refused, logged, and never forwarded."""
+    with ScriptedServer() as server, Proxy.to(server) as proxy:
+        c = client(proxy)
+        c.expect(220)
+        c.send(FOREIGN[what])
+        check(b"this is SMTP, not" in c.expect(502), "who we are")
+        c.expect(421)
+        c.expect_eof()
+        proxy.wait_for_record(reason="not SMTP: " + what)
+        check_equal(server.commands(), [])
+    with ScriptedServer(replies={"connect": Never()}) as server, \
+            Proxy.to(server) as proxy:
+        c = client(proxy)
+        c.send(FOREIGN[what])
+        c.expect(554)
+        c.expect_eof()
+        proxy.wait_for_record(reason="pregreet: " + what)
+        check_equal(server.commands(), [])
+
+
+def test_proxy_protocol_2():
+    """Its header begins with two empty lines."""
+    head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(12))
+    with ScriptedServer() as server, Proxy.to(server) as proxy:
+        c = client(proxy)
+        c.expect(220)
+        c.send(head)
+        c.expect(500)
+        c.expect(500)
+        c.expect(502)
+        c.expect(421)
+        c.expect_eof()
+        proxy.wait_for_record(reason="not SMTP: PROXY header")
+        check_equal(server.commands(), [])
 
 
 def test_bad_octets_in_commands():

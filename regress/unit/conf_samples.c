@@ -105,6 +105,7 @@ const char *const	conf_samples[] = {
 	"	timeout block 99\n"
 	"	timeout dot 0\n"
 	"	pregreet allow\n"
+	"	strict-newlines normalize\n"
 	"	pass-verb XADR\n"
 	"	pass-verb x-exps\n"
 	"	auth-mechanisms { PLAIN, LOGIN\nscram-sha-256 }\n"
@@ -114,6 +115,7 @@ const char *const	conf_samples[] = {
 	"	    port 2526\n"
 	"	forward to \"mx.example.org\" port 25\n"
 	"	pregreet reject\n"
+	"	strict-newlines reject\n"
 	"}\n"
 };
 const size_t	nconf_samples = sizeof(conf_samples) / sizeof(conf_samples[0]);
@@ -188,6 +190,7 @@ relay_is_equal(const struct conf_relay *a, const struct conf_relay *b)
 
 	if (strcmp(a->name, b->name) != 0 || a->number != b->number ||
 	    a->pregreet != b->pregreet || a->nchoices != b->nchoices ||
+	    a->newlines != b->newlines ||
 	    a->forward != b->forward || a->starttls != b->starttls ||
 	    a->is_transparent != b->is_transparent ||
 	    a->npass_verbs != b->npass_verbs ||

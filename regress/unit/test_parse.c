@@ -83,6 +83,7 @@ START_TEST(meaning)
 	ck_assert_int_eq(r->limits.timeout_ms[STAGE_BLOCK], 99000);
 	ck_assert_int_eq(r->limits.timeout_ms[STAGE_DOT], 0);
 	ck_assert_int_eq(r->pregreet, PREGREET_ALLOW);
+	ck_assert_int_eq(r->newlines, NEWLINES_NORMALIZE);
 	ck_assert_uint_eq(r->npass_verbs, 2);
 	ck_assert_str_eq(r->pass_verbs[1], "X-EXPS");
 	ck_assert_uint_eq(r->nauth_mechs, 3);
@@ -96,6 +97,7 @@ START_TEST(meaning)
 	ck_assert_uint_eq(r->limits.max_errors, 0);
 	ck_assert_int_eq(r->limits.timeout_ms[STAGE_BLOCK], 7000);
 	ck_assert_int_eq(r->pregreet, PREGREET_REJECT);
+	ck_assert_int_eq(r->newlines, NEWLINES_REJECT);
 	ck_assert_ptr_eq(conf_relay_by_number(conf, 1), r);
 	ck_assert_ptr_null(conf_relay_by_number(conf, 2));
 	conf_free(conf);

@@ -12,8 +12,8 @@
 #define TOP	"expected NAME = VALUE, include, table, relay, workers, " \
 		"user, chroot, hostname, timeout or a limit\n"
 #define IN	"expected listen, forward, transparent, bypass, starttls, " \
-		"on-failure, mark, pregreet, pass-verb, auth-mechanisms, " \
-		"timeout, a limit or }\n"
+		"strict-newlines, on-failure, mark, pregreet, pass-verb, " \
+		"auth-mechanisms, timeout, a limit or }\n"
 #define FORWARD	"expected [transparent] forward to HOST port PORT, to { " \
 		"HOST ... } port PORT, to <TABLE> port PORT, to nat lookup " \
 		"or to destination, the last two with [only <TABLE>] " \
@@ -171,6 +171,8 @@ static const struct row	value_rows[] = {
 	    "host\n" },
 	{ R("forward to empty.example.org port 25"), "3: "
 	    "\"empty.example.org\" has no address, expected one\n" },
+	{ R("strict-newlines reject\nstrict-newlines normalize"), "4: "
+	    "strict-newlines is set already, expected it once\n" },
 	{ R("pregreet allow\npregreet reject"), "4: pregreet is set already, "
 	    "expected it once\n" },
 	{ R("pass-verb XCLIENT"), "3: XCLIENT can't be passed, expected a "
@@ -404,6 +406,10 @@ static const struct row	syntax_rows[] = {
 	    "outside a relay, " TOP },
 	{ "destination = 10.0.0.1\n" GOOD, "1: \"destination\" can't begin a "
 	    "line, " TOP },
+	{ R("strict-newlines pass"), "3: unexpected \"pass\", expected "
+	    "strict-newlines reject or strict-newlines normalize\n" },
+	{ "strict-newlines reject\n" GOOD, "1: \"strict-newlines\" outside "
+	    "a relay, " TOP },
 	{ R("pregreet maybe"), "3: unexpected \"maybe\", expected pregreet "
 	    "reject or pregreet allow\n" },
 	{ R("pass-verb XADR YADR"), "3: unexpected \"YADR\", expected "
@@ -459,7 +465,6 @@ static const struct row	later_rows[] = {
 	{ R("tls-require"), "3: tls-require" NOT_YET },
 	{ R("identity xclient"), "3: identity" NOT_YET },
 	{ R("starttls terminate"), "3: terminate" NOT_YET },
-	{ R("strict-newlines normalize"), "3: strict-newlines" NOT_YET },
 	{ R("add-header \"X\""), "3: add-header" NOT_YET },
 	{ R("pass"), "3: pass" NOT_YET },
 	{ "pass from any\n" GOOD, "1: pass" NOT_YET },

@@ -20,6 +20,7 @@ static const char	text[] =
     "	max-message-size 9K\n"
     "	max-errors 3\n"
     "	pregreet allow\n"
+    "	strict-newlines normalize\n"
     "	pass-verb XFOO\n"
     "	auth-mechanisms { PLAIN }\n"
     "	timeout helo 5\n"
@@ -62,6 +63,7 @@ START_TEST(test_settings)
 	ck_assert_ptr_null(r->smtp.pass_verbs);
 	ck_assert_ptr_null(r->smtp.ehlo.auth_mechs);
 	ck_assert_int_eq(r->smtp.allow_pregreet, 0);
+	ck_assert_int_eq(r->smtp.normalize_newlines, 0);
 	ck_assert_int_eq(r->smtp.timeout_ms[SMTP_TIMEOUT_DOT], 77000);
 	ck_assert_int_eq(r->smtp.timeout_ms[SMTP_TIMEOUT_HELO], 300000);
 	ck_assert_uint_ne(r->smtp.ehlo.remove & EHLO_STARTTLS, 0);
@@ -73,6 +75,7 @@ START_TEST(test_settings)
 	ck_assert_str_eq(r->smtp.ehlo.auth_mechs[0], "PLAIN");
 	ck_assert_ptr_null(r->smtp.ehlo.auth_mechs[1]);
 	ck_assert_int_eq(r->smtp.allow_pregreet, 1);
+	ck_assert_int_eq(r->smtp.normalize_newlines, 1);
 	ck_assert_uint_eq(r->smtp.max_errors, 3);
 	ck_assert_uint_eq(r->smtp.max_message_size, 9 * 1024);
 	ck_assert_uint_eq(r->smtp.ehlo.max_size, 9 * 1024);

@@ -80,7 +80,7 @@ static const struct row {
 /* One stream through smtp_data_feed(), cut in some way. */
 struct run {
 	enum smtp_data_result	 result;
-	uint8_t			 pass[4096];
+	uint8_t			 pass[8192];
 	size_t			 npass;
 	size_t			 taken;
 	struct smtp_data	 data;
@@ -99,21 +99,24 @@ run_add(struct run *run, const struct smtp_data_span *span, const uint8_t *in)
 }
 
 static void
-run_data(struct run *run, const uint8_t *in, size_t len, size_t way)
+run_data(struct run *run, const uint8_t *in, size_t len, size_t way,
+    int normalize)
 {
 	struct smtp_data_span	 span;
 	uint8_t			*piece;
 	size_t			 at, n;
 
 	memset(run, 0, sizeof(*run));
-	smtp_data_start(&run->data);
-	for (at = 0; at < len && run->result == SMTP_DATA_MORE; at += n) {
+	smtp_data_start(&run->data, normalize);
+	for (at = 0; at < len && run->result == SMTP_DATA_MORE;
+	    at += span.taken) {
 		n = split_piece(way, at, len);
 		piece = split_copy(in + at, n);
 		run->result = smtp_data_feed(&run->data, piece, n, &span);
 		HOLDS(span.taken <= n);
 		if (run->result == SMTP_DATA_MORE)
-			HOLDS(span.taken == n);
+			HOLDS(span.taken == n ||
+			    (normalize && span.taken > 0));
 		run_add(run, &span, piece);
 		free(piece);
 	}
@@ -140,13 +143,36 @@ check_skip(struct run *run, const uint8_t *in, size_t len, size_t way)
 }
 
 static void
+check_normal(const uint8_t *in, size_t len, size_t way)
+{
+	uint8_t		want[8192];
+	struct run	run;
+	struct ref_data	ref;
+	size_t		n;
+
+	n = ref_normal(&ref, in, len, want);
+	run_data(&run, in, len, way, 1);
+	HOLDS(run.result == ref.result);
+	HOLDS(run.npass == n && memcmp(run.pass, want, n) == 0);
+	if (ref.result == SMTP_DATA_BARE_CR && run.taken == ref.taken + 1)
+		HOLDS(run.data.state == DATA_CR);
+	else
+		HOLDS(run.taken == ref.taken);
+	if (ref.result == SMTP_DATA_END)
+		HOLDS(run.data.size == ref.taken - 3);
+	else if (ref.result != SMTP_DATA_MORE)
+		check_skip(&run, in, len, way);
+}
+
+static void
 check_data(const uint8_t *in, size_t len, size_t way)
 {
 	struct run	run;
 	struct ref_data	ref;
 
+	check_normal(in, len, way);
 	ref_data(&ref, in, len);
-	run_data(&run, in, len, way);
+	run_data(&run, in, len, way, 0);
 	HOLDS(run.result == ref.result);
 	HOLDS(run.npass == ref.pass);
 	HOLDS(memcmp(run.pass, in, ref.pass) == 0);
@@ -166,11 +192,67 @@ START_TEST(test_rows)
 	size_t			 way;
 
 	for (way = 0; way < split_ways(row->len); way++) {
-		run_data(&run, (const uint8_t *)row->in, row->len, way);
+		run_data(&run, (const uint8_t *)row->in, row->len, way, 0);
 		HOLDS(run.result == row->result);
 		HOLDS(run.npass == row->pass);
 		HOLDS(memcmp(run.pass, row->in, row->pass) == 0);
 		check_data((const uint8_t *)row->in, row->len, way);
+	}
+}
+END_TEST
+
+/* What goes out instead, written down by hand. */
+static const struct normal_row {
+	const char		*in;
+	size_t			 len;
+	enum smtp_data_result	 result;
+	const char		*out;
+	size_t			 outlen;
+} normal_rows[] = {
+	{ IN("a\nb" CRLF "." CRLF),	SMTP_DATA_END, IN("a" CRLF "b" CRLF) },
+	{ IN("\n" CRLF "." CRLF),	SMTP_DATA_END, IN(CRLF CRLF) },
+	{ IN("a\n\nb\n" CRLF "." CRLF), SMTP_DATA_END,
+	    IN("a" CRLF CRLF "b" CRLF CRLF) },
+	/* What lenient servers take for an end is text. */
+	{ IN("a\n.\nb" CRLF "." CRLF),	SMTP_DATA_END,
+	    IN("a" CRLF ".." CRLF "b" CRLF) },
+	{ IN("a\n." CRLF "b" CRLF "." CRLF), SMTP_DATA_END,
+	    IN("a" CRLF ".." CRLF "b" CRLF) },
+	{ IN("a" CRLF ".\nb" CRLF "." CRLF), SMTP_DATA_END,
+	    IN("a" CRLF CRLF "b" CRLF) },
+	{ IN("a" CRLF ".\r" CRLF "b" CRLF "." CRLF), SMTP_DATA_END,
+	    IN("a" CRLF CRLF "b" CRLF) },
+	{ IN("a\n.\r" CRLF "b" CRLF "." CRLF), SMTP_DATA_END,
+	    IN("a" CRLF ".." CRLF "b" CRLF) },
+	/* A dot in front of other text: transparency behind CRLF only. */
+	{ IN("a" CRLF ".b\n.c\n..d" CRLF "." CRLF), SMTP_DATA_END,
+	    IN("a" CRLF ".b" CRLF "..c" CRLF "...d" CRLF) },
+	{ IN("a\r" CRLF "." CRLF "MAIL"), SMTP_DATA_END, IN("a" CRLF) },
+	{ IN("a\r\r\r" CRLF "b\r\r"), SMTP_DATA_MORE, IN("a" CRLF "b") },
+	{ IN("a\n"),			SMTP_DATA_MORE, IN("a") },
+	{ IN("a" CRLF ".\r\r"),		SMTP_DATA_MORE, IN("a" CRLF) },
+	/* Nobody knows what these were meant to be. */
+	{ IN("a\r.\rMAIL"),		SMTP_DATA_BARE_CR, IN("a") },
+	{ IN("a\r\rb"),			SMTP_DATA_BARE_CR, IN("a") },
+	{ IN("a\n\rb"),			SMTP_DATA_BARE_CR, IN("a" CRLF) },
+	{ IN("a" CRLF ".\r\rb"),	SMTP_DATA_BARE_CR, IN("a" CRLF) },
+	{ IN("a\n\0"),			SMTP_DATA_NUL, IN("a" CRLF) },
+	{ IN("a\n.\0" CRLF),		SMTP_DATA_NUL, IN("a" CRLF "..") },
+	{ IN("a" CRLF ".\r\0\n"),	SMTP_DATA_BARE_CR, IN("a" CRLF ".") },
+};
+
+START_TEST(test_normal_rows)
+{
+	const struct normal_row	*row = &normal_rows[_i];
+	struct run		 run;
+	size_t			 way;
+
+	for (way = 0; way < split_ways(row->len); way++) {
+		run_data(&run, (const uint8_t *)row->in, row->len, way, 1);
+		HOLDS(run.result == row->result);
+		HOLDS(run.npass == row->outlen);
+		HOLDS(memcmp(run.pass, row->out, row->outlen) == 0);
+		check_normal((const uint8_t *)row->in, row->len, way);
 	}
 }
 END_TEST
@@ -416,7 +498,7 @@ START_TEST(test_chunk_bounds)
 	ck_assert_int_eq(smtp_data_feed_chunk(&d, NULL, 0, &span),
 	    SMTP_DATA_END);
 	ck_assert_int_eq(smtp_data_skip_chunk(&d, 0, &taken), SMTP_DATA_END);
-	smtp_data_start(&d);
+	smtp_data_start(&d, 0);
 	ck_assert_int_eq(smtp_data_feed(&d, NULL, 0, &span), SMTP_DATA_MORE);
 	ck_assert_int_eq(smtp_data_skip(&d, NULL, 0, &taken),
 	    SMTP_DATA_MORE);
@@ -457,6 +539,8 @@ main(void)
 	tcase_set_timeout(tcase, 30);
 	tcase_add_loop_test(tcase, test_rows, 0,
 	    (int)(sizeof(rows) / sizeof(rows[0])));
+	tcase_add_loop_test(tcase, test_normal_rows, 0,
+	    (int)(sizeof(normal_rows) / sizeof(normal_rows[0])));
 	tcase_add_test(tcase, test_every_short);
 	tcase_add_loop_test(tcase, test_random, 0, 8);
 	tcase_add_test(tcase, test_scan_places);

@@ -11,6 +11,19 @@ set_size_10(struct play *p)
 }
 
 static void
+set_normalize(struct play *p)
+{
+	p->set.normalize_newlines = 1;
+}
+
+static void
+set_normalize_10(struct play *p)
+{
+	p->set.normalize_newlines = 1;
+	p->set.max_message_size = 10;
+}
+
+static void
 set_errors_2(struct play *p)
 {
 	p->set.max_errors = 2;
@@ -78,6 +91,35 @@ static const struct script data[] = {
 	    BEGUN,
 	    STEP('C', "a|.\0|b|", "", "~a|.", "c"),
 	    C(".|", IN_MESSAGE("NUL"), ""), BYE } },
+	{ "normalised: LF.LF is text", set_normalize, 0,
+	    "1 a@b 1/0 10 ok: 250 q;", {
+	    BEGUN,
+	    C("a\n.\nMAIL|", "", "a|..|MAIL|"),
+	    C(".|", "", ".|"), D("250 q|", "250 q|", "") } },
+	{ "normalised: the end in one piece with a bare LF", set_normalize, 0,
+	    NULL, {
+	    BEGUN,
+	    C("a\nb|.|", "", "a|b|.|"), D("250 q|", "250 q|", "") } },
+	{ "normalised: CRCRLF.CRLF is an end", set_normalize, 0, NULL, {
+	    BEGUN,
+	    C("a\r|.|", "", "a|.|"), D("250 q|", "250 q|", "") } },
+	{ "normalised: CRLF.LF and CRLF.CRCRLF are not", set_normalize, 0,
+	    NULL, {
+	    BEGUN,
+	    C("a|.\nb|.\r|c|.|", "", "a||b||c|.|"),
+	    D("250 q|", "250 q|", "") } },
+	{ "normalised: a bare CR is refused", set_normalize, 0, NULL, {
+	    BEGUN,
+	    STEP('C', "a\nb\r.\r", "", "~a|b", "c"),
+	    C("|.|", IN_MESSAGE("bare CR"), ""), BYE } },
+	{ "normalised: NUL is refused", set_normalize, 0, NULL, {
+	    BEGUN,
+	    STEP('C', "a\n\0|b|", "", "~a|", "c"),
+	    C(".|", IN_MESSAGE("NUL"), ""), BYE } },
+	{ "normalised: too big as it came", set_normalize_10, 0, NULL, {
+	    BEGUN,
+	    STEP('C', "a\nb\nc\nd\ne\nf", "", "~a|b|c|d|e|f", "c"),
+	    C("|.|", TOO_BIG, ""), BYE } },
 	{ "a fault and the end in one piece", NULL, 0, NULL, {
 	    BEGUN,
 	    STEP('C', "a\nb|.|", IN_MESSAGE("bare LF"), "~a", "c"),
