@@ -232,27 +232,26 @@ BAD = {
 }
 
 
-@lib.cases("name", list(BAD))
-def test_content_that_smuggles(name):
-    bad = BAD[name]
-    for lenient in (False, True):
-        for step in (None, 1):
-            with ScriptedServer(lenient=lenient) as server, \
-                    Proxy.to(server) as proxy:
-                c = client(proxy)
-                c.greet()
-                c.envelope()
-                c.cmd("DATA", 354)
-                data = b"a: b\r\n\r\n" + bad + b"rest\r\n.\r\n"
-                if step:
-                    c.send_slowly(data, step)
-                else:
-                    c.send(data)
-                raw = c.expect(554, "refusal")
-                check(b"5.6.0" in raw, "%r" % raw)
-                server.conns[0].wait_closed()
-                check_equal(len(server.offered), 0, "messages offered")
-                check_equal(server.conns[0].ends, 0, "ends of data")
+@lib.cases("lenient", [False, True])
+def test_content_that_smuggles(lenient):
+    with ScriptedServer(lenient=lenient) as server, \
+            Proxy.to(server) as proxy:
+        for name, step in [(n, s) for n in BAD for s in (None, 1)]:
+            c = client(proxy)
+            c.greet()
+            c.envelope()
+            c.cmd("DATA", 354)
+            data = b"a: b\r\n\r\n" + BAD[name] + b"rest\r\n.\r\n"
+            if step:
+                c.send_slowly(data, step)
+            else:
+                c.send(data)
+            raw = c.expect(554, name)
+            check(b"5.6.0" in raw, "%s: %r" % (name, raw))
+            server.conns[-1].wait_closed()
+            check_equal(server.conns[-1].ends, 0, name + ": ends of data")
+            c.close()
+        check_equal(len(server.offered), 0, "messages offered")
 
 
 NORMAL = {
@@ -265,11 +264,10 @@ NORMAL = {
 }
 
 
-@lib.cases("name", list(BAD))
-def test_newlines_are_normalised(name):
+def test_newlines_are_normalised():
     with ScriptedServer() as server, \
             Proxy.to(server, extra="strict-newlines normalize") as proxy:
-        for step in (None, 1):
+        for name, step in [(n, s) for n in BAD for s in (None, 1)]:
             c = client(proxy)
             c.greet()
             c.envelope()
@@ -280,15 +278,17 @@ def test_newlines_are_normalised(name):
             else:
                 c.send(data)
             if name in NORMAL:
-                c.expect(250)
+                c.expect(250, name)
                 c.quit()
                 check_octets(server.messages[-1].wire, b"a: b\r\n\r\n" +
-                             NORMAL[name] + b"rest\r\n", "wire")
+                             NORMAL[name] + b"rest\r\n", name)
             else:
-                check(b"5.6.0" in c.expect(554, "refusal"), "no 5.6.0")
-        check_equal(len(server.messages), 2 if name in NORMAL else 0)
+                check(b"5.6.0" in c.expect(554, name), name)
+                c.close()
+        check_equal(len(server.messages), 2 * len(NORMAL))
 
 
+@lib.long
 def test_long_message_with_bare_lfs():
     """Many lines at once: none is lost between one write and the next."""
     lines = [b"x" * (n % 300) for n in range(20000)]
