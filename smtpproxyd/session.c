@@ -307,6 +307,9 @@ session_flushed(struct session *s)
 		s->phase = SESSION_ENDED;
 		return;
 	}
+	/* All is said; when the client closes is its own business. */
+	session_log_end(s);
+	s->is_logged = 1;
 	session_io_linger(s);
 	s->phase = SESSION_LINGERING;
 	s->end_by_ms = s->set->loop->now_ms + (s->set->is_stopping ?
@@ -386,7 +389,8 @@ session_run(struct session *s)
 		s->phase = SESSION_ENDED;
 	if (s->phase == SESSION_ENDED) {
 		session_log_ended(s);
-		session_log_end(s);
+		if (!s->is_logged)
+			session_log_end(s);
 		session_io_close(s, SMTP_CLIENT);
 		session_io_close(s, SMTP_DEST);
 		s->set->ops->ended(s->set->arg, s);

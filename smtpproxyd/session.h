@@ -77,6 +77,7 @@ struct session {
 	uint8_t			 is_connecting;
 	uint8_t			 is_asking;	/* CONNECT is with the parent */
 	uint8_t			 has_secret;	/* wipe what is dropped */
+	uint8_t			 is_logged;	/* its line is written */
 	const char		*last_failure;	/* of a destination */
 	uint32_t		 choice;
 	int64_t			 start_ms;
