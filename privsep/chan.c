@@ -222,11 +222,12 @@ chan_sendmsg(int fd, const uint8_t *data, size_t len, const int *fds,
 	if (nfds > 0) {
 		memset(&control, 0, sizeof(control));
 		mh.msg_control = control.room;
-		mh.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		/* size_t or socklen_t, by the system: two descriptors fit. */
+		mh.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
 		c = CMSG_FIRSTHDR(&mh);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		c->cmsg_len = (socklen_t)CMSG_LEN(nfds * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
 	}
 	do
