@@ -22,6 +22,7 @@
 
 #define LOOP_FIRST_SIZE	64
 #define LOOP_WAKE_MAX	64	/* parked descriptors woken in one pass */
+#define LOOP_SHORT_MS	20	/* until there may be memory again */
 #define LOOP_ALWAYS	(POLLERR | POLLHUP | POLLNVAL)
 
 /* The kernel queue has slot 0 when there is one. */
@@ -322,6 +323,23 @@ loop_dispatch(struct loop *l, size_t nready)
 	}
 }
 
+/*
+ * Where the kernel has no memory to look at the set, nothing is ready this
+ * time: a wait that needs none, and the timers.
+ */
+static int
+loop_poll(struct loop *l)
+{
+	int	n;
+
+	n = poll(l->set, (nfds_t)l->used, timer_wait(&l->timers, l->now_ms));
+	if (n == -1 && (errno == ENOMEM || errno == EAGAIN)) {
+		(void)poll(NULL, 0, LOOP_SHORT_MS);	/* a shorter one */
+		return 0;
+	}
+	return n == -1 && errno == EINTR ? 0 : n;
+}
+
 int
 loop_once(struct loop *l)
 {
@@ -329,8 +347,7 @@ loop_once(struct loop *l)
 
 	loop_retire_quiet(l);
 	loop_compact(l);
-	n = poll(l->set, (nfds_t)l->used, timer_wait(&l->timers, l->now_ms));
-	if (n == -1 && errno != EINTR && errno != EAGAIN)
+	if ((n = loop_poll(l)) == -1)
 		return -1;
 	l->now_ms = port_now_ms();
 	if (n > 0)
