@@ -611,7 +611,8 @@ chan_read(struct chan *ch)
 	int			i, n;
 
 	if ((n = chan_recv(ch->fd, v)) == -1) {
-		if (errno == EAGAIN)
+		/* Without memory it stays where it is, and poll(2) tells. */
+		if (errno == EAGAIN || chan_is_short(errno))
 			return 0;
 		if (errno == EMSGSIZE) {
 			/* OpenBSD gave it up, the octets too. */
@@ -707,11 +708,27 @@ chan_recv_one(struct chan *ch, struct msg *m, uint8_t *room)
 	return 0;
 }
 
+/* Set-up runs before the loop: what could not be sent is sent from here. */
+static void
+chan_wait_event(struct chan *ch, int timeout_ms)
+{
+	struct pollfd	pfd;
+
+	memset(&pfd, 0, sizeof(pfd));
+	pfd.fd = ch->fd;
+	pfd.events = POLLIN;
+	if (ch->queue_used > 0 && timeout_ms > CHAN_RETRY_MS)
+		timeout_ms = CHAN_RETRY_MS;
+	if (poll(&pfd, 1, timeout_ms) == -1 && errno != EINTR)
+		fatal("set-up: poll");
+	if (ch->queue_used > 0)
+		chan_flush(ch);
+}
+
 void
 chan_wait(struct chan *ch, struct msg *m, uint8_t *room, int timeout_ms)
 {
-	struct pollfd	pfd;
-	int64_t		end_ms, left_ms;
+	int64_t	end_ms, left_ms;
 
 	end_ms = port_now_ms() + timeout_ms;
 	for (;;) {
@@ -726,10 +743,6 @@ chan_wait(struct chan *ch, struct msg *m, uint8_t *room, int timeout_ms)
 		if ((left_ms = end_ms - port_now_ms()) <= 0)
 			fatalx("set-up: nothing from the %s for %d ms",
 			    proc_role_name(ch->peer), timeout_ms);
-		memset(&pfd, 0, sizeof(pfd));
-		pfd.fd = ch->fd;
-		pfd.events = POLLIN;
-		if (poll(&pfd, 1, (int)left_ms) == -1 && errno != EINTR)
-			fatal("set-up: poll");
+		chan_wait_event(ch, (int)left_ms);
 	}
 }
