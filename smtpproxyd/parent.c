@@ -165,23 +165,40 @@ parent_take_token(struct parent_worker *w)
 	return 0;
 }
 
-static void
-parent_answer_connect(struct proc_child *child, struct session_record *s)
+/* The descriptor is done with here. */
+static int
+parent_send_answer(struct proc_child *child, const struct session_record *s,
+    int fd, int error)
 {
 	struct msg_writer	m;
-	int			fd = -1, error = EAGAIN;
 
-	if (parent_take_token(parent_worker_of(child)) == 0 &&
-	    (fd = parent_connect(s)) == -1)
-		error = errno;
 	msg_start(&m, fd == -1 ? MSG_CONNECT_FAILED : MSG_CONNECTED, s->id);
 	msg_put_u32(&m, s->choice);
 	if (fd == -1)
 		msg_put_u32(&m, (uint32_t)error);
 	msg_put_addr(&m, sessions_dest(s));
-	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(child), &m,
-	    &fd, fd == -1 ? 0 : 1, 1) == -1)
-		proc_child_kill(child, "channel full");
+	(void)msg_finish(&m);		/* chan_send() asks it again */
+	return chan_send(proc_child_chan(child), &m, &fd, fd == -1 ? 0 : 1,
+	    1);
+}
+
+/*
+ * An answer that can neither be sent nor kept costs the session that choice:
+ * its worker tries the next one when the time to connect is over.  A worker
+ * that takes nothing at all is the tick's to find.
+ */
+static void
+parent_answer_connect(struct proc_child *child, struct session_record *s)
+{
+	int	fd = -1, error = EAGAIN;
+
+	if (parent_take_token(parent_worker_of(child)) == 0 &&
+	    (fd = parent_connect(s)) == -1)
+		error = errno;
+	if (parent_send_answer(child, s, fd, error) == -1 && (fd == -1 ||
+	    parent_send_answer(child, s, -1, EMFILE) == -1))
+		log_warn("worker[%u]: a connection could not be passed on",
+		    proc_child_instance_of(child));
 }
 
 /* Its own session, the next choices in order, each once. */
