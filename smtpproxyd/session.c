@@ -6,6 +6,9 @@
  */
 #include "session.h"
 
+#include <sys/types.h>
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,14 +66,26 @@ close_fd(int fd)
 		(void)close(fd);	/* nothing to be done about it */
 }
 
+void
+session_refuse(const struct session_new *n)
+{
+	static const char	text[] = "421 4.3.2 out of memory\r\n";
+
+	/* A peer that does not take these few octets has no use for them. */
+	if (!n->is_bypass)
+		(void)send(n->client_fd, text, sizeof(text) - 1,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+	close_fd(n->client_fd);
+	close_fd(n->dest_fd);
+}
+
 struct session *
 session_new(struct session_set *set, const struct session_new *n)
 {
 	struct session	*s;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL) {
-		close_fd(n->client_fd);
-		close_fd(n->dest_fd);
+		session_refuse(n);
 		return NULL;
 	}
 	s->set = set;
@@ -91,7 +106,7 @@ session_new(struct session_set *set, const struct session_new *n)
 	set->used++;
 	session_activate(s);
 	if (session_io_open(s, SMTP_CLIENT, n->client_fd) == -1) {
-		close_fd(n->dest_fd);
+		session_refuse(n);
 		session_fail(s, "out of memory");
 		return s;
 	}
@@ -343,7 +358,10 @@ session_deadline(const struct session *s)
 	return smtp_engine_deadline(&s->engine);
 }
 
-/* The timer is moved only where it would come too late. */
+/*
+ * The timer is moved only where it would come too late.  Nothing may wait
+ * without one: last words that are not out by then are lost.
+ */
 static void
 session_set_timer(struct session *s)
 {
@@ -352,8 +370,14 @@ session_set_timer(struct session *s)
 	if (due_ms == INT64_MAX ||
 	    (timer_is_set(&s->timer) && s->timer.due_ms <= due_ms))
 		return;
-	if (timer_set(&s->set->loop->timers, &s->timer, due_ms) == -1)
+	if (timer_set(&s->set->loop->timers, &s->timer, due_ms) == 0)
+		return;
+	if (s->phase == SESSION_RUNNING)
 		session_fail(s, "out of memory");
+	else {
+		s->phase = SESSION_ENDED;
+		session_activate(s);
+	}
 }
 
 static void
@@ -382,7 +406,8 @@ session_run(struct session *s)
 		moved |= session_io_send(s);
 		session_obey(s);
 		session_log_ended(s);
-	} while (moved && s->phase == SESSION_RUNNING);
+	} while (moved && (s->phase == SESSION_RUNNING ||
+	    s->phase == SESSION_FLUSHING));
 	if (s->phase == SESSION_FLUSHING && session_io_is_flushed(s))
 		session_flushed(s);
 	if (s->phase == SESSION_LINGERING && s->side[SMTP_CLIENT].has_eof)

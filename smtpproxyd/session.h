@@ -119,6 +119,9 @@ struct session_new {
 struct session	*session_new(struct session_set *,
 		    const struct session_new *);
 
+/* None can be: the client is told so, and both descriptors are closed. */
+void	session_refuse(const struct session_new *);
+
 /* The parent's answer to a connect: a descriptor, or -1 and an errno. */
 void	session_connected(struct session *, uint32_t choice, int fd, int error,
 	    const struct addr *);

@@ -24,6 +24,7 @@
 
 #define WORKER_BUCKETS		4096	/* of the session table, power of 2 */
 #define WORKER_SETUP_MS		30000
+#define WORKER_ENDS_SPARE	64	/* ids of sessions that never began */
 
 struct worker {
 	struct loop		 loop;
@@ -64,22 +65,35 @@ worker_session(struct worker *w, uint64_t id)
 }
 
 /*
+ * Room for the end of one session more, before it begins: when it ends there
+ * may be no memory.
+ */
+static int
+worker_reserve_end(struct worker *w)
+{
+	uint64_t	*p;
+	size_t		 need, size;
+
+	need = w->nended + w->sessions.used + 1 + WORKER_ENDS_SPARE;
+	if (need <= w->ended_size)
+		return 0;
+	size = need * 2;
+	if ((p = reallocarray(w->ended, size, sizeof(*p))) == NULL)
+		return -1;
+	w->ended = p;
+	w->ended_size = size;
+	return 0;
+}
+
+/*
  * Keep an id until the channel takes it: the parent counts descriptors by
  * these, so none may be lost.
  */
 static void
 worker_queue_end(struct worker *w, uint64_t id)
 {
-	uint64_t	*p;
-	size_t		 size = w->ended_size;
-
-	if (w->nended == size) {
-		size = size == 0 ? 64 : size * 2;
-		if ((p = reallocarray(w->ended, size, sizeof(*p))) == NULL)
-			fatal("session end");
-		w->ended = p;
-		w->ended_size = size;
-	}
+	if (w->nended == w->ended_size)
+		fatalx("no room for the end of a session");
 	w->ended[w->nended++] = id;
 }
 
@@ -163,12 +177,14 @@ worker_on_session_new(struct worker *w, struct msg *m)
 {
 	struct session_new	 n;
 	struct session		*s, **bucket;
+	int			 has_room;
 
 	if (worker_read_new(w, m, &n) == -1 ||
 	    worker_session(w, m->id) != NULL) {
 		chan_violation(&w->parent, m->type, "content");
 		return;
 	}
+	has_room = worker_reserve_end(w) == 0;
 	if (m->is_cut) {
 		/* No room for its descriptors: lost, and no one's fault. */
 		log_warnx("session sess=%016" PRIx64 " lost, no descriptors",
@@ -179,7 +195,12 @@ worker_on_session_new(struct worker *w, struct msg *m)
 	n.client_fd = msg_take_fd(m, 0);
 	if (m->type == MSG_SESSION_NEW)
 		n.dest_fd = msg_take_fd(m, 1);
-	if ((s = session_new(&w->sessions, &n)) == NULL) {
+	s = NULL;
+	if (!has_room)
+		session_refuse(&n);
+	else
+		s = session_new(&w->sessions, &n);
+	if (s == NULL) {
 		log_warn("session sess=%016" PRIx64 " lost", m->id);
 		worker_queue_end(w, m->id);
 		return;
@@ -319,6 +340,8 @@ worker_main(int fd)
 	proc_child_start(&w.parent, &w.loop, fd, PROC_WORKER);
 	worker_receive_conf(&w);
 	session_set_init(&w.sessions, &w.loop, &worker_session_ops, &w);
+	if (worker_reserve_end(&w) == -1)
+		fatal("sessions");
 	w.loop.after = worker_after;
 	w.loop.after_arg = &w;
 	chan_set_handlers(&w.parent, worker_on_msg, worker_on_end, &w);
