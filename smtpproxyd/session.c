@@ -21,6 +21,8 @@
 #define SESSION_HURRY_MS	500	/* the same while stopping */
 #define SESSION_POOL_SMALL	256	/* chunks kept for the next wake-up */
 #define SESSION_POOL_LARGE	16
+#define SESSION_NO_MEMORY	"out of memory"
+#define NO_MEMORY_TEXT		"421 4.3.0 out of memory\r\n"
 
 static timer_fn	session_on_timer;
 
@@ -66,15 +68,20 @@ close_fd(int fd)
 		(void)close(fd);	/* nothing to be done about it */
 }
 
+/* Last words that need no memory. */
+static void
+say_no_memory(int fd)
+{
+	/* A peer that does not take these few octets has no use for them. */
+	(void)send(fd, NO_MEMORY_TEXT, sizeof(NO_MEMORY_TEXT) - 1,
+	    MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void
 session_refuse(const struct session_new *n)
 {
-	static const char	text[] = "421 4.3.2 out of memory\r\n";
-
-	/* A peer that does not take these few octets has no use for them. */
 	if (!n->is_bypass)
-		(void)send(n->client_fd, text, sizeof(text) - 1,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		say_no_memory(n->client_fd);
 	close_fd(n->client_fd);
 	close_fd(n->dest_fd);
 }
@@ -107,7 +114,7 @@ session_new(struct session_set *set, const struct session_new *n)
 	session_activate(s);
 	if (session_io_open(s, SMTP_CLIENT, n->client_fd) == -1) {
 		session_refuse(n);
-		session_fail(s, "out of memory");
+		session_fail(s, SESSION_NO_MEMORY);
 		return s;
 	}
 	session_try(s, n->choice, n->dest_fd, n->error);
@@ -160,7 +167,7 @@ session_try(struct session *s, uint32_t choice, int fd, int error)
 	s->is_connecting = 1;
 	if (session_io_open(s, SMTP_DEST, fd) == -1) {
 		close_fd(fd);
-		session_fail(s, "out of memory");
+		session_fail(s, SESSION_NO_MEMORY);
 	}
 }
 
@@ -258,9 +265,22 @@ session_failure(const struct session *s)
 	return "timeout connect";
 }
 
+/* The engine's own last words may have found no memory. */
+static int
+session_is_speechless(const struct session *s)
+{
+	const struct smtp_engine	*e = &s->engine;
+
+	return e->reason != NULL && strcmp(e->reason, SESSION_NO_MEMORY) == 0 &&
+	    e->out[SMTP_CLIENT].used == 0 && e->opaque == OPAQUE_NONE &&
+	    !e->is_client_lost && s->side[SMTP_CLIENT].fd != -1;
+}
+
 static void
 session_begin_end(struct session *s)
 {
+	if (session_is_speechless(s))
+		say_no_memory(s->side[SMTP_CLIENT].fd);
 	session_io_close(s, SMTP_DEST);
 	s->phase = SESSION_FLUSHING;
 	s->end_by_ms = s->set->loop->now_ms + SESSION_FLUSH_MS;
@@ -373,7 +393,7 @@ session_set_timer(struct session *s)
 	if (timer_set(&s->set->loop->timers, &s->timer, due_ms) == 0)
 		return;
 	if (s->phase == SESSION_RUNNING)
-		session_fail(s, "out of memory");
+		session_fail(s, SESSION_NO_MEMORY);
 	else {
 		s->phase = SESSION_ENDED;
 		session_activate(s);
