@@ -193,7 +193,7 @@ parent_answer_connect(struct proc_child *child, struct session_record *s)
 	int	fd = -1, error = EAGAIN;
 
 	if (parent_take_token(parent_worker_of(child)) == 0 &&
-	    (fd = parent_connect(s)) == -1)
+	    (fd = parent_connect_or_note(s)) == -1)
 		error = errno;
 	if (parent_send_answer(child, s, fd, error) == -1 && (fd == -1 ||
 	    parent_send_answer(child, s, -1, EMFILE) == -1))

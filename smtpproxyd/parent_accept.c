@@ -59,26 +59,33 @@ parent_refuse(int fd, const char *text)
 }
 
 int
-parent_connect(struct session_record *s)
+parent_connect(struct session_record *s, const char **why)
 {
-	struct upstream	 u;
-	struct addr	 source;
-	const char	*what;
-	int		 fd, saved;
+	struct upstream	u;
+	struct addr	source;
+	int		fd;
 
 	u.dest = sessions_dest(s);
 	u.client = s->relay->is_transparent ? &s->client : NULL;
 	u.mark = s->relay->mark;
-	fd = upstream_connect(&u, &source, &what);
-	if (fd == -1) {
-		saved = errno;
-		sessions_note_refusal(&s->client, s->relay->name, what,
-		    parent.loop.now_ms);
-		errno = saved;
-		return -1;
-	}
-	sessions_set_source(s, &source, u.dest);
+	if ((fd = upstream_connect(&u, &source, why)) != -1)
+		sessions_set_source(s, &source, u.dest);
 	return fd;
+}
+
+int
+parent_connect_or_note(struct session_record *s)
+{
+	const char	*why;
+	int		 fd, saved;
+
+	if ((fd = parent_connect(s, &why)) != -1)
+		return fd;
+	saved = errno;
+	sessions_note_refusal(&s->client, s->relay->name, why,
+	    parent.loop.now_ms);
+	errno = saved;
+	return -1;
 }
 
 /* Both descriptors are done with here.  dest_fd -1: error says why. */
@@ -163,7 +170,7 @@ parent_begin(struct session_record *s, struct parent_worker *w, int fd)
 		waiting_add(s, fd);
 		return;
 	}
-	dest_fd = parent_connect(s);
+	dest_fd = parent_connect_or_note(s);
 	parent_hand_over(s, w, fd, dest_fd, dest_fd == -1 ? errno : 0);
 }
 

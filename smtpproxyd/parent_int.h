@@ -54,11 +54,12 @@ void	parent_watch_listeners(void);
 void	parent_look_for_room(void);
 
 /*
- * Start the connection of a session, from its own record alone.  What fails
- * is said once, by client address; the worker tells the client.
- *   returns   the descriptor; -1 with errno
+ * Start the connection of a session, from its own record alone.
+ *   returns   the descriptor; -1 with errno and *why (constant text)
  */
-int	parent_connect(struct session_record *);
+int	parent_connect(struct session_record *, const char **why);
+/* What fails is said once, by client address; the worker tells the client. */
+int	parent_connect_or_note(struct session_record *);
 /* The destination stands (waiting_ops): takes all three. */
 void	parent_on_waited(struct session_record *, int client_fd, int dest_fd);
 

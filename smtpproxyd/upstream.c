@@ -57,6 +57,8 @@ upstream_explain(int error, int is_transparent)
 		return is_transparent ?
 		    "no port left under the client's address" :
 		    "no port left under our address";
+	case ECONNREFUSED:
+		return "the destination refuses connections";
 	case ENETUNREACH:
 	case EHOSTUNREACH:
 		return "no route to the destination";

@@ -152,8 +152,7 @@ waiting_try(struct waiting *w)
 {
 	int64_t	limit = w->session->relay->limits.timeout_ms[STAGE_CONNECT];
 
-	if ((w->dest_fd = ops->connect(w->session)) == -1) {
-		w->reason = waiting_explain(errno);
+	if ((w->dest_fd = ops->connect(w->session, &w->reason)) == -1) {
 		waiting_next(w);
 		return;
 	}

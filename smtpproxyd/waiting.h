@@ -11,8 +11,11 @@
  * read from either socket.
  */
 struct waiting_ops {
-	/* Start the connection to where the record says: -1 with errno. */
-	int	(*connect)(struct session_record *);
+	/*
+	 * Start the connection to where the record says: -1 with *why, constant
+	 * text for the log, which is not the callee's to write.
+	 */
+	int	(*connect)(struct session_record *, const char **why);
 	/* It stands: record and both descriptors are the callee's. */
 	void	(*connected)(struct session_record *, int client_fd,
 		    int dest_fd);
@@ -23,7 +26,8 @@ void	waiting_init(struct loop *, const struct waiting_ops *);
 /*
  * Takes the descriptor, and the record until it is connected.  Each choice of
  * the relay is tried in turn, for `timeout connect` each; when none is left
- * the client's connection is reset and the record removed.
+ * the client's connection is reset and the record removed.  The log has one
+ * line of it, with what the last choice failed by.
  */
 void	waiting_add(struct session_record *, int client_fd);
 

@@ -119,6 +119,8 @@ START_TEST(test_refused)
 	(void)close(fd);
 	if ((out = leave(&addr, &source, &what)) == -1) {
 		ck_assert_int_eq(errno, ECONNREFUSED);
+		ck_assert_str_eq(what,
+		    "the destination refuses connections");
 		return;
 	}
 	p.fd = out;
