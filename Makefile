@@ -46,6 +46,15 @@ CHECK_LIBS	!= pkg-config --libs check 2>/dev/null || echo -lcheck
 SANDBOX		=
 SANDBOX_trace	= -DSANDBOX_TRACE
 
+# FAULTS=yes links in what lets tests make calls fail (Linux, GNU ld); no
+# source knows of it.  The version line shows it too, and install refuses it.
+# Each call is to return to a place of its own, by which it is known.
+FAULTS		=
+FAULTS_yes	= regress/tools/faults.o
+FAULTS_LD_yes	= @regress/tools/faults.wrap
+FAULTS_CC_yes	= -g -fno-inline -fno-optimize-sibling-calls \
+		  -U_FORTIFY_SOURCE
+
 WERROR		= -Werror
 WARN		= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 		  -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla ${WERROR}
@@ -55,7 +64,8 @@ HARDEN		= -O2 -fstack-protector-strong -U_FORTIFY_SOURCE \
 HARDEN_LD	= -pie -Wl,-z,relro -Wl,-z,now
 CPPFLAGS_ALL	= -std=c11 ${DEFS_${OS}} ${SANDBOX_${SANDBOX}} ${PKG_CFLAGS} \
 		  ${CPPFLAGS}
-COMPILE		= ${CC} ${CPPFLAGS_ALL} ${WARN} ${HARDEN} ${CFLAGS}
+COMPILE		= ${CC} ${CPPFLAGS_ALL} ${WARN} ${HARDEN} \
+		  ${FAULTS_CC_${FAULTS}} ${CFLAGS}
 LINK		= ${CC} ${CFLAGS} ${HARDEN_LD} ${LDFLAGS}
 LIBS		= ${PKG_LIBS} ${LDLIBS}
 
@@ -83,14 +93,15 @@ FUZZ_MORE	!= ls regress/fuzz/*.c 2>/dev/null | \
 		    grep -v -e /fuzz_ -e /replay.c || :
 REPLAYS		= ${FUZZ:.c=.replay}
 FUZZERS		= ${FUZZ:.c=.fuzz}
-TOOLS_C		!= ls regress/tools/*.c 2>/dev/null || :
+TOOLS_C		!= ls regress/tools/*.c 2>/dev/null | grep -v /faults.c || :
 TOOLS		= ${TOOLS_C:.c=}
 TEST_OBJS	= ${TESTS:.c=.o} ${TEST_MORE:.c=.o} ${FUZZ:.c=.o} \
-		  ${FUZZ_MORE:.c=.o} ${TOOLS_C:.c=.o} regress/fuzz/replay.o
+		  ${FUZZ_MORE:.c=.o} ${TOOLS_C:.c=.o} regress/fuzz/replay.o \
+		  regress/tools/faults.o
 
 # Touched when one of the flags is another than the last time.
 FLAGS		!= sh regress/tools/stamp.sh build/flags \
-		    '${COMPILE} : ${LINK} ${LIBS} : ${YACC}'
+		    '${COMPILE} : ${LINK} ${FAULTS} ${LIBS} : ${YACC}'
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .replay .fuzz
@@ -107,8 +118,9 @@ FLAGS		!= sh regress/tools/stamp.sh build/flags \
 
 all: ${PROG}
 
-${PROG}: ${MAIN} ${LIB}
-	${LINK} -o $@ ${MAIN} ${LIB} ${LIBS}
+${PROG}: ${MAIN} ${LIB} ${FAULTS_${FAULTS}}
+	${LINK} ${FAULTS_LD_${FAULTS}} -o $@ ${MAIN} ${FAULTS_${FAULTS}} \
+	    ${LIB} ${LIBS}
 
 ${LIB}: ${OBJS}
 	@rm -f $@
@@ -126,7 +138,7 @@ smtpproxyd/parse.c: smtpproxyd/parse.y
 # Parent and children must be of one build: they compare this hash.
 smtpproxyd/build_id.h: Makefile ${HDRS} ${SRCS_ALL} ${PORT_${OS}} \
     ${GRAMMAR} smtpproxyd/main.c
-	@{ echo "${SANDBOX}"; cat Makefile ${HDRS} ${SRCS_ALL} \
+	@{ echo "${SANDBOX} ${FAULTS}"; cat Makefile ${HDRS} ${SRCS_ALL} \
 	    ${PORT_${OS}} ${GRAMMAR} smtpproxyd/main.c; } | \
 	    ${HASH_${OS}} | \
 	    sed -e 's/[^0-9a-f].*//' -e 's/.*/#define BUILD_ID	"&"/' > $@.new
@@ -183,6 +195,8 @@ coverage:
 install: ${PROG}
 	@test -z "${SANDBOX}" || { echo "install: not a build with" \
 	    "SANDBOX=${SANDBOX}" >&2; exit 1; }
+	@test -z "${FAULTS}" || { echo "install: not a build with" \
+	    "FAULTS=${FAULTS}" >&2; exit 1; }
 	@DESTDIR="${DESTDIR}" PREFIX="${PREFIX}" MAN="${MAN_${OS}}" \
 	    SYSCONFDIR="${SYSCONFDIR}" SERVICE="${SERVICE_${OS}}" \
 	    sh regress/tools/install.sh install
@@ -196,8 +210,8 @@ clean:
 	rm -f ${PROG} ${OBJS} ${MAIN} ${TEST_OBJS} ${TESTPROGS} ${REPLAYS} \
 	    ${FUZZERS} ${TOOLS} smtpproxyd/parse.c smtpproxyd/build_id.h \
 	    smtpproxyd/build_id.h.new ${LIB} ${TEST_LIB} build/flags
-	rm -rf build/clang build/bmake build/asan build/trace build/fuzz \
-	    build/coverage build/log build/demo build/dest
+	rm -rf build/clang build/bmake build/asan build/trace build/faults \
+	    build/fuzz build/coverage build/log build/demo build/dest
 distclean: clean
 	rm -rf build
 

@@ -13,6 +13,7 @@
 #	bmake		and with bmake and byacc
 #	asan		unit and short system tests with ASan and UBSan
 #	valgrind	and under memcheck
+#	faults		calls that fail, one by one, in a build made for it
 #	cppcheck tidy	static checks
 #	fuzz		each target for SECONDS_EACH (10) seconds
 #	release		what the shipped binary must be, and must not have
@@ -149,6 +150,15 @@ part_valgrind()
 	    /usr/bin/python3 regress/system/run.py --short -j 2
 }
 
+part_faults()
+{
+	# The wrapped calls are Linux's.
+	[ "$(uname -s)" = Linux ] || return 0
+	variant faults make -j"$jobs" FAULTS=yes all
+	step_live faults-system env SMTPPROXYD="$top/build/faults/$PROG" \
+	    /usr/bin/python3 regress/system/run.py regress/system/t_inject.py
+}
+
 part_cppcheck()
 {
 	step cppcheck sh regress/lint/cppcheck.sh
@@ -182,6 +192,8 @@ part_release()
 	[ -x build/trace/$PROG ] ||
 	    variant trace make -j"$jobs" SANDBOX=trace HARDEN= HARDEN_LD= \
 	    CFLAGS="-O2 -g" all
+	[ "$(uname -s)" != Linux ] || [ -x build/faults/$PROG ] ||
+	    variant faults make -j"$jobs" FAULTS=yes all
 	step release sh regress/tools/release.sh
 }
 
@@ -204,12 +216,12 @@ for part in "$@"; do
 		$part
 		;;
 	full)
-		for each_part in clang bmake asan valgrind cppcheck tidy \
-		    fuzz release readme slow; do
+		for each_part in clang bmake asan valgrind faults cppcheck \
+		    tidy fuzz release readme slow; do
 			part_$each_part
 		done
 		;;
-	clang|bmake|asan|valgrind|cppcheck|tidy|fuzz|release|readme|slow)
+	clang|bmake|asan|valgrind|faults|cppcheck|tidy|fuzz|release|readme|slow)
 		part_$part
 		;;
 	*)

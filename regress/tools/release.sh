@@ -1,13 +1,15 @@
 #!/bin/sh
 #
 # What the shipped binary must be, and must not have.  Needs the release
-# build in the tree and a build with SANDBOX=trace in build/trace.  Prints a
-# line for each check, and totals.
+# build in the tree, a build with SANDBOX=trace in build/trace, and on Linux
+# one with FAULTS=yes in build/faults.  Prints a line for each check, and
+# totals.
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 release=smtpproxyd/smtpproxyd
 trace=build/trace/smtpproxyd/smtpproxyd
+faults=build/faults/smtpproxyd/smtpproxyd
 passed=0 failed=0
 
 check()
@@ -38,12 +40,20 @@ has_symbol()
 	nm -D "$1" | grep -q -e " $2\(@.*\)\?\$"
 }
 
-# Nothing may be installed by a trace build: it must fail, and leave nothing.
-trace_is_refused()
+has_no_function()
 {
+	! nm "$1" | grep -q -e "$2"
+}
+
+# Nothing may be installed by a build for tests: it must fail, and leave
+# nothing.
+is_refused()
+{
+	folder=$1
+	shift
 	rm -rf build/dest
-	(cd build/trace && ! make SANDBOX=trace HARDEN= HARDEN_LD= \
-	    CFLAGS="-O2 -g" DESTDIR="$(pwd)/../dest" install) || return 1
+	(cd "$folder" && ! make "$@" DESTDIR="$(pwd)/../dest" install) ||
+	    return 1
 	[ ! -e build/dest ]
 }
 
@@ -53,7 +63,18 @@ check "release build has no trace build in it" \
     has_no_text $release 'trace build'
 check "release build has no word of SANDBOX" has_no_text $release SANDBOX
 check "release build loads a filter" has_symbol $release seccomp_load
-check "trace build is refused by install" trace_is_refused
+check "trace build is refused by install" is_refused build/trace \
+    SANDBOX=trace HARDEN= HARDEN_LD= CFLAGS="-O2 -g"
+if [ "$(uname -s)" = Linux ]; then
+	check "faults build says that it is one" \
+	    has_text $faults 'faults build'
+	check "faults build is refused by install" \
+	    is_refused build/faults FAULTS=yes
+fi
+check "release build has no faults build in it" \
+    has_no_text $release 'faults'
+check "release build has no function of it" \
+    has_no_function $release '__wrap_'
 check "position independent" sh -c \
     "readelf -h $release | grep -q 'Type:.*DYN'"
 check "relocations are read-only, at once" sh -c \
