@@ -164,7 +164,8 @@ class Bench:
         self.ports = [lib.free_port() for _ in range(4)]
         self.proxy = Proxy(CONF % {
             "first": self.ports[0], "second": self.ports[1],
-            "third": self.ports[2], "fourth": self.ports[3], "port": self.server.port},
+            "third": self.ports[2], "fourth": self.ports[3],
+            "port": self.server.port},
             binary=self.faults.binary, allow=["killed by signal", "fatal"])
         self.idle = {}
 
@@ -747,6 +748,186 @@ def run_cases(role, workload):
                      for r in ("worker", "parent", "logger")])
 def test_call_fails(where, role, workload):
     run_cases(role, workload)
+
+
+# The parent before it serves.
+
+def start_with(b, site, error):
+    """Returns a problem or None."""
+    b.faults.arm(site.key, number(error))
+    b.proxy.start(wait=False)
+    wait = lib.wait_until
+    wait(lambda: b.proxy.proc.poll() is not None or all(
+        lib.listening(*at) for at in b.proxy.listeners), 10)
+    code = b.proxy.proc.poll()
+    if code is None:
+        # One that can't serve may find out a little later.
+        try:
+            wait(lambda: b.proxy.proc.poll() is not None or b.attempt(
+                "first", b.plain, b.ports[3]).error is None, 5)
+        except lib.Failure:
+            return "serves nobody:\n%s" % b.proxy.log_tail(5)
+        code = b.proxy.proc.poll()
+    b.faults.disarm()
+    if code is None:
+        b.proxy.stop()
+        return None
+    for t in b.proxy._threads:
+        t.join(5)
+    b.proxy.kill()
+    if code <= 0:
+        return "ended with %d" % code
+    if not b.proxy.lines:
+        return "ended with %d and without a word" % code
+    return None
+
+
+@lib.timeout(120)
+def test_start_fails():
+    """It serves, or says why not and ends with all that it started."""
+    b = Bench().start()
+    discover(b)
+    b.proxy.stop()
+    sites = [s for s in Plan.sites.values()
+             if s.role == "parent" and s.phase == START and errors_of(s)]
+    problems = []
+    ended = 0
+    for site in sites:
+        b.proxy.lines.clear()
+        b.proxy._checked = 0
+        got = start_with(b, site, errors_of(site)[0])
+        ended += b.proxy.find_log(r"started, \d") == []
+        if got is not None:
+            problems.append("%s: %s" % (site, got))
+    print("# parent, start: %d sites, %d of which it can't start without"
+          % (len(sites), ended), flush=True)
+    check(len(sites) > 20, "%d sites" % len(sites))
+    check(not problems, "%d problems:\n  %s" % (
+        len(problems), "\n  ".join(problems)))
+
+
+# Channels that take nothing.
+
+def test_parent_takes_no_messages():
+    """What workers have to say waits for it, and no session for that."""
+    b = Bench().start()
+    discover(b)
+    mark = b.proxy.mark()
+    key, = [k for k in b.channels if Plan.sites[k].role == "worker"]
+    b.faults.arm(key, errno.ENOBUFS, 1, FOREVER)
+    done = [b.attempt("one", b.plain, b.ports[3]) for _ in range(600)]
+    wrong = [a.error for a in done if a.error]
+    check_equal(wrong, [], "sessions")
+    b.faults.disarm()
+    # A queue that is full has no room for a question either: 421 till then.
+    lib.wait_until(lambda: all(b.attempt("one", b.plain).error is None
+                               for _ in range(4)), 2, "service")
+    lib.wait_until(b.is_idle, 5, lambda: "%r" % b.descriptors())
+    b.faults.step(10)
+    time.sleep(1.2)
+    b.proxy.stop()
+    b.proxy.wait_for_log("stopping on signal 15, 0 sessions open")
+    check_equal(b.proxy.find_log("killed by|fatal", mark), [],
+                "ends")
+
+
+def test_workers_take_no_messages():
+    """Clients wait in the listener's queue, and are served afterwards."""
+    b = Bench().start()
+    discover(b)
+    mark = b.proxy.mark()
+    key, = [k for k in b.channels if Plan.sites[k].role == "parent"]
+    b.faults.arm(key, errno.ENOBUFS, 1, FOREVER)
+    waiting = [RawClient("127.0.0.1", b.ports[0]) for _ in range(20)]
+    time.sleep(0.5)
+    check(not any(c.readable() for c in waiting), "one was served")
+    b.faults.disarm()
+    for c in waiting:
+        c.greet()
+        c.envelope()
+        c.data(lib.make_message())
+        c.quit()
+    lib.wait_until(b.is_idle, 5, lambda: "%r" % b.descriptors())
+    check_equal(b.proxy.find_log("killed by|fatal", mark), [],
+                "ends")
+
+
+# Clocks.
+
+DAY = 86400
+
+
+def test_wall_clock_steps():
+    """It has no say in anything."""
+    b = Bench().start()
+    kids = b.kids()
+    mark = b.proxy.mark()
+    with RawClient("127.0.0.1", b.ports[0]) as c:
+        c.greet()
+        for real_s in (DAY, -2 * DAY, DAY, -20000 * DAY, 20000 * DAY):
+            b.faults.step(real_s=real_s)
+            c.envelope()
+            c.cmd("DATA", 354)
+            b.faults.step(real_s=-real_s)
+            c.send(lib.make_message())
+            b.faults.step(real_s=real_s)
+            c.send(b".\r\n")
+            c.expect(250)
+            for a in b.few():
+                check_equal(a.error, None, a.name)
+        c.quit()
+    check_equal(b.kids(), kids, "processes")
+    for r in b.proxy.records(mark, _kind="session"):
+        check(int(r["duration_ms"]) < 20000, r["_line"])
+
+
+@lib.cases("hours", [1, 24, 24 * 365])
+def test_machine_was_suspended(hours):
+    """Time was over for all: each is told, none is harmed for good."""
+    event = threading.Event()
+    b = Bench().start()
+    kids = b.kids()
+    b.server.replies["dot"] = lambda conn, message: \
+        Wait(event) if b"wait" in message.content else None
+    b.server.replies["VRFY"] = lambda conn, detail: Wait(event)
+    mark = b.proxy.mark()
+    waiting = []
+    for stage in ("EHLO", "MAIL", "content", "dot", "VRFY"):
+        c = RawClient("127.0.0.1", b.ports[0])
+        waiting.append((stage, c))
+        c.greet()
+        if stage in ("MAIL", "content", "dot"):
+            c.envelope()
+        if stage in ("content", "dot"):
+            c.cmd("DATA", 354)
+            c.send(b"Subject: wait\r\n\r\nbegun")
+        if stage == "dot":
+            c.send(b"\r\n.\r\n")
+            b.server.wait_for_offered(1)
+        if stage == "VRFY":
+            c.line("VRFY x")
+            lib.wait_until(lambda: b"VRFY x" in b.server.commands(), 5)
+    offered = len(b.server.offered)
+    b.server.messages.clear()
+    b.faults.step(monotonic_s=hours * 3600)
+    for stage, c in waiting:
+        # Each worker looks at the clock when something wakes it.
+        lib.wait_until(lambda: c.readable(0.05) or b.attempt(
+            "other", b.plain).told is None, 10, stage)
+        got = c.read_all()
+        lib.check_match(rb"\A4[25]1 4\.4\.2 ", got, stage)
+        c.close()
+    check_equal(len([m for m in b.server.offered[offered:]
+                     if b"wait" in m.content]), 0, "ends of data")
+    event.set()
+    for a in b.few():
+        check_equal(a.error, None, a.name)
+    b.faults.step(monotonic_s=hours * 3600)
+    time.sleep(1.2)             # a tick of the parent's
+    for a in b.few():
+        check_equal(a.error, None, a.name)
+    check_equal(b.kids(), kids, "processes")
+    check_equal(b.proxy.find_log("killed by|fatal|violation", mark), [])
 
 
 if __name__ == "__main__":
