@@ -146,6 +146,14 @@ def stays(predicate, seconds, what="a condition", interval=0.02):
         time.sleep(interval)
 
 
+def can_do(sock, events, seconds=0):
+    """Whether these poll(2) events come within a time; select(2) knows no
+    descriptor above 1023."""
+    poll = select.poll()
+    poll.register(sock, events)
+    return bool(poll.poll(seconds * 1000))
+
+
 # What has to be undone, and checked, when a test ends.
 
 _cleanups = []
@@ -491,8 +499,7 @@ class RawClient:
         self.sock.setblocking(False)
         try:
             while sent < limit:
-                _, ready, _ = select.select([], [self.sock], [], quiet)
-                if not ready:
+                if not can_do(self.sock, select.POLLOUT, quiet):
                     break
                 sent += self.sock.send(data)
         finally:
@@ -611,8 +618,7 @@ class RawClient:
 
     def readable(self, seconds=0):
         """Whether something (or the end) is there to read."""
-        return bool(self._in) or \
-            bool(select.select([self.sock], [], [], seconds)[0])
+        return bool(self._in) or can_do(self.sock, select.POLLIN, seconds)
 
     def silent(self, seconds=0.3):
         """Fail if anything comes within this short time."""
@@ -882,8 +888,7 @@ class Conn:
         """Whether the client has sent more than was read."""
         if self._in:
             return True
-        ready, _, _ = select.select([self.sock], [], [], 0)
-        if not ready:
+        if not can_do(self.sock, select.POLLIN):
             return False
         try:
             return self.sock.recv(1, socket.MSG_PEEK) != b""
