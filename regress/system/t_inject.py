@@ -5,7 +5,10 @@ messages pass.  No client may be told a success that the destination did not
 give, no message may come twice, no process may die of it.
 
 It needs a build with FAULTS=yes (regress/tools/faults.c) in build/faults, so
-that run.py leaves it out; `regress.sh faults` makes one and runs it."""
+that run.py leaves it out; `regress.sh faults` makes one and runs it.
+
+INJECT_LIST=1 prints each place, and whose fault left an outcome unknown;
+INJECT_SEED=n repeats the choices of a run under load."""
 
 import errno
 import mmap
