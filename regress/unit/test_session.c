@@ -10,13 +10,14 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../../common/log.h"
 #include "../../smtpproxyd/conf_load.h"
-#include "../../smtpproxyd/session.h"
+#include "../../smtpproxyd/session_int.h"
 
 #define PASSES	50		/* of the loop, each a millisecond at most */
 
@@ -535,6 +536,46 @@ START_TEST(test_half_close_slow)
 }
 END_TEST
 
+/* Until a side takes no more: what its socket has room for is used up. */
+static void
+stuff(enum smtp_side side)
+{
+	static const char	octets[4096];
+	int			fd = session->side[side].fd;
+
+	while (send(fd, octets, sizeof(octets), MSG_NOSIGNAL) > 0)
+		;
+	while (send(fd, octets, 1, MSG_NOSIGNAL) > 0)
+		;
+	ck_assert_int_eq(errno, EAGAIN);
+}
+
+/* Our own copy of the handshake's first octets is sent before the end is. */
+START_TEST(test_half_close_copied)
+{
+	const char	*got;
+
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	put(client, "EHLO c\r\n");
+	put(dest, "250-there\r\n250 STARTTLS\r\n");
+	put(client, "STARTTLS\r\n");
+	put(dest, "220 go\r\n");
+	(void)get(dest);
+	stuff(SMTP_DEST);
+	put(client, "\x16\x03");
+	ck_assert_int_eq(shutdown(client, SHUT_WR), 0);
+	pump();
+	ck_assert_uint_eq(session->side[SMTP_DEST].wants_shut, 1);
+	ck_assert_uint_eq(session->side[SMTP_DEST].is_shut, 0);
+	/* What was stuffed in is NUL, so this stands alone. */
+	while (strcmp(got = get(dest), "") == 0)
+		pump();
+	ck_assert_str_eq(got, "\x16\x03");
+	ck_assert_str_eq(get(dest), "(end)");
+}
+END_TEST
+
 /* Both ways at once, as fast as they take it. */
 START_TEST(test_full_duplex)
 {
@@ -571,6 +612,122 @@ START_TEST(test_full_duplex)
 	ck_assert_str_eq(get(client), "(end)");
 	ck_assert_str_eq(get(dest), "(end)");
 	check_logged(_i, "closed");
+}
+END_TEST
+
+/* A session with octets on their way to both sides, in place. */
+static void
+start_stuck(void)
+{
+	static char	octets[65536];
+	int		i;
+
+	start_opaque(2);
+	for (i = 0; i < 50; i++) {
+		try_put(client, octets, sizeof(octets));
+		try_put(dest, octets, sizeof(octets));
+		ck_assert_int_eq(loop_once(&loop), 0);
+	}
+	for (i = 0; i < SMTP_SIDES; i++) {
+		ck_assert_uint_gt(session->engine.passlen[i], 0);
+		ck_assert_uint_gt(session->side[i].taken, 0);
+		ck_assert_uint_eq(session->side[i].is_blocked, 1);
+	}
+}
+
+/* A side that is closed leaves nothing that points into what was freed. */
+START_TEST(test_close_one)
+{
+	size_t	taken, was;
+	int	i;
+
+	start_stuck();
+	was = session->side[1 - _i].in.used;
+	taken = session->side[1 - _i].taken;
+	session_io_close(session, (enum smtp_side)_i);
+	for (i = 0; i < SMTP_SIDES; i++) {
+		ck_assert_ptr_null(session->engine.pass[i]);
+		ck_assert_uint_eq(session->engine.passlen[i], 0);
+		ck_assert_uint_eq(session->side[i].taken, 0);
+	}
+	ck_assert_uint_eq(session->side[_i].in.used, 0);
+	ck_assert_uint_eq(session->side[1 - _i].in.used, was - taken);
+	ck_assert_int_eq(session->side[_i].fd, -1);
+	ck_assert_uint_eq(session->side[_i].is_blocked, 0);
+}
+END_TEST
+
+/*
+ * That a side is broken is news of a side that took no more: poll(2) says it
+ * without POLLOUT where POSIX is followed to the letter.
+ */
+START_TEST(test_blocked_and_broken)
+{
+	static const struct {
+		short	revents;
+		int	is_blocked;
+	} rows[] = {
+		{ POLLIN, 1 }, { POLLOUT, 0 }, { POLLERR, 0 }, { POLLHUP, 0 },
+		{ POLLIN | POLLHUP, 0 }
+	};
+	struct session_side	*x;
+	size_t			 i;
+
+	start_stuck();
+	x = &session->side[_i];
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		x->is_blocked = 1;
+		x->lfd.fn(&x->lfd, rows[i].revents, x->lfd.arg);
+		ck_assert_msg(x->is_blocked == rows[i].is_blocked,
+		    "row %zu", i);
+	}
+}
+END_TEST
+
+/* Between what is received and what is sent the destination goes. */
+static const char	*last_words;
+
+static void
+on_leave(struct timer *t, void *arg, int64_t now_ms)
+{
+	(void)t;
+	(void)arg;
+	(void)now_ms;
+	try_put(dest, last_words, strlen(last_words));
+	(void)close(dest);
+	dest = -1;
+}
+
+/* A send fails: what the destination said, or its end, tells more. */
+START_TEST(test_send_fails)
+{
+	static const struct {
+		const char	*last;
+		const char	*client;
+		const char	*reason;
+	} rows[] = {
+		{ "", "421 4.4.2 gw.example.org lost connection with "
+		    "destination\r\n", " reason=\"destination closed\"\n" },
+		{ "421 4.3.2 going\r\n", "421 4.3.2 going\r\n",
+		    " reply=\"421 4.3.2 going\"\n" }
+	};
+	struct timer	t;
+
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	(void)get(client);
+	timer_init(&t, on_leave, NULL);
+	last_words = rows[_i].last;
+	ck_assert_int_eq(timer_set(&loop.timers, &t, loop.now_ms), 0);
+	try_put(client, "NOOP\r\n", 6);
+	pump();
+	ck_assert_int_eq(dest, -1);
+	ck_assert_str_eq(get(client), rows[_i].client);
+	(void)close(client);
+	client = -1;
+	pump();
+	ck_assert_uint_eq(ended_id, 7);
+	ck_assert_msg(strstr(logged, rows[_i].reason) != NULL, "%s", logged);
 }
 END_TEST
 
@@ -719,7 +876,11 @@ main(void)
 	tcase_add_test(tc, test_client_resets_while_reply_is_due);
 	tcase_add_loop_test(tc, test_half_close, 0, 8);
 	tcase_add_loop_test(tc, test_half_close_slow, 0, 8);
+	tcase_add_test(tc, test_half_close_copied);
 	tcase_add_loop_test(tc, test_full_duplex, 0, 4);
+	tcase_add_loop_test(tc, test_close_one, 0, SMTP_SIDES);
+	tcase_add_loop_test(tc, test_blocked_and_broken, 0, SMTP_SIDES);
+	tcase_add_loop_test(tc, test_send_fails, 0, 2);
 	tcase_add_loop_test(tc, test_opaque_reset, 0, 32);
 	tcase_add_test(tc, test_injection);
 	tcase_add_test(tc, test_bypass_no_choice);

@@ -596,6 +596,15 @@ static const struct script chunks[] = {
 	    D("250 m|", "", ""),
 	    D("250 r|", "", ""),
 	    STEP('D', "354 go|", "", "", "co") } },
+	{ "client breaks behind a message and an AUTH", NULL, 0,
+	    "1 a@b 1/0 3 ok: 250 q;", {
+	    EHLO_WITH("250-PIPELINING|250-CHUNKING|250-AUTH PLAIN|"),
+	    MAIL_RCPT,
+	    STEP('C', "BDAT 3 LAST|abcAUTH PLAIN|", "",
+	    "BDAT 3 LAST|abcAUTH PLAIN|", "w"),
+	    STEP('r', "", "", "", ""),
+	    D("250 q|", "", ""),
+	    STEP('D', "334 |", "", "", "co") } },
 	{ "client breaks within LAST, replies due but no message", NULL, 0,
 	    "1 a@b 1/0 3 connection lost: -;", {
 	    EHLO_FULL, MAIL_RCPT,
