@@ -16,47 +16,54 @@ static smtp_step_fn	engine_end_now, engine_end_later, engine_end_auth,
 /*
  * The machine.  Every pair has an outcome.  Timeouts and questions have their
  * own tables of waits (smtp_wait.c), since they depend on more than the
- * client's state.
+ * client's state.  regress/MACHINE.md is printed from this.
  */
-smtp_step_fn *const smtp_machine[SMTP_STATES][SMTP_EVENTS] = {
-	[SMTP_GREETING] = { smtp_client_early, engine_end_now,
-	    smtp_dest_greeting, smtp_dest_next },
-	[SMTP_COMMAND] = { smtp_client_command, engine_end_later,
-	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_HELD] = { smtp_client_hold, engine_end_later,
-	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_ASKED] = { smtp_client_asked, engine_end_later,
-	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_WAIT] = { smtp_client_hold, engine_end_later,
-	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_WAIT_STRICT] = { smtp_client_strict, engine_end_later,
-	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_AUTH] = { smtp_client_auth, engine_end_auth,
-	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_CONTENT] = { smtp_content_feed, engine_end_content,
-	    smtp_dest_early, smtp_dest_gone_content },
-	[SMTP_CHUNK] = { smtp_content_feed_chunk, engine_end_content,
-	    smtp_dest_early, smtp_dest_gone_content },
-	[SMTP_SKIP_CONTENT] = { smtp_content_skip, engine_end_skip,
-	    smtp_dest_ignore, smtp_dest_ignore },
-	[SMTP_SKIP_CHUNK] = { smtp_content_skip_chunk, engine_end_skip,
-	    smtp_dest_reply, smtp_dest_gone },
-	[SMTP_TLS_FIRST] = { smtp_opaque_first, engine_end_now,
-	    smtp_opaque_injected, smtp_dest_gone },
-	[SMTP_OPAQUE] = { smtp_opaque_client, smtp_opaque_client_end,
-	    smtp_opaque_dest, smtp_opaque_dest_end },
-	[SMTP_LAST] = { smtp_client_last, engine_end_now,
-	    smtp_dest_ignore, smtp_dest_ignore },
-	[SMTP_OVER] = { smtp_client_drop, engine_end_later,
-	    smtp_dest_reply, smtp_dest_gone }
+#define DO(step)	{ step, #step }
+const struct smtp_cell smtp_machine[SMTP_STATES][SMTP_EVENTS] = {
+	[SMTP_GREETING] = { DO(smtp_client_early), DO(engine_end_now),
+	    DO(smtp_dest_greeting), DO(smtp_dest_next) },
+	[SMTP_COMMAND] = { DO(smtp_client_command), DO(engine_end_later),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
+	[SMTP_HELD] = { DO(smtp_client_hold), DO(engine_end_later),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
+	[SMTP_ASKED] = { DO(smtp_client_asked), DO(engine_end_later),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
+	[SMTP_WAIT] = { DO(smtp_client_hold), DO(engine_end_later),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
+	[SMTP_WAIT_STRICT] = { DO(smtp_client_strict), DO(engine_end_later),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
+	[SMTP_AUTH] = { DO(smtp_client_auth), DO(engine_end_auth),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
+	[SMTP_CONTENT] = { DO(smtp_content_feed), DO(engine_end_content),
+	    DO(smtp_dest_early), DO(smtp_dest_gone_content) },
+	[SMTP_CHUNK] = { DO(smtp_content_feed_chunk), DO(engine_end_content),
+	    DO(smtp_dest_early), DO(smtp_dest_gone_content) },
+	[SMTP_SKIP_CONTENT] = { DO(smtp_content_skip), DO(engine_end_skip),
+	    DO(smtp_dest_ignore), DO(smtp_dest_ignore) },
+	[SMTP_SKIP_CHUNK] = { DO(smtp_content_skip_chunk), DO(engine_end_skip),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
+	[SMTP_TLS_FIRST] = { DO(smtp_opaque_first), DO(engine_end_now),
+	    DO(smtp_opaque_injected), DO(smtp_dest_gone) },
+	[SMTP_OPAQUE] = { DO(smtp_opaque_client), DO(smtp_opaque_client_end),
+	    DO(smtp_opaque_dest), DO(smtp_opaque_dest_end) },
+	[SMTP_LAST] = { DO(smtp_client_last), DO(engine_end_now),
+	    DO(smtp_dest_ignore), DO(smtp_dest_ignore) },
+	[SMTP_OVER] = { DO(smtp_client_drop), DO(engine_end_later),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) }
 };
+#undef DO
 
-static void
-engine_step(struct smtp_engine *e, enum smtp_event event,
-    struct smtp_input *i)
+const char *
+smtp_event_name(enum smtp_event event)
 {
-	smtp_machine[e->state][event](e, i);
-	smtp_settle(e);
+	static const char *const names[SMTP_EVENTS] = {
+		[ON_OCTETS] = "octets",
+		[ON_CLIENT_END] = "client's end",
+		[ON_REPLY] = "reply",
+		[ON_DEST_END] = "destination's end"
+	};
+
+	return names[event];
 }
 
 void
@@ -378,7 +385,7 @@ engine_feed_client(struct smtp_engine *e, const uint8_t *in, size_t len)
 		memset(&i, 0, sizeof(i));
 		i.in = in + taken;
 		i.len = len - taken;
-		engine_step(e, ON_OCTETS, &i);
+		smtp_step(e, ON_OCTETS, &i);
 		taken += i.taken;
 		/* A fault is not taken, but read on from in another state. */
 		if (i.taken == 0 && e->state == was)
@@ -405,7 +412,7 @@ engine_feed_dest(struct smtp_engine *e, const uint8_t *in, size_t len)
 		else
 			smtp_dest_feed(e, &i);
 		if (i.has_reply)
-			engine_step(e, ON_REPLY, &i);
+			smtp_step(e, ON_REPLY, &i);
 		else
 			smtp_settle(e);
 		taken += i.taken;
@@ -429,9 +436,9 @@ smtp_engine_feed(struct smtp_engine *e, enum smtp_side side,
 	if (len == 0 && !e->has_ended[side]) {
 		e->has_ended[side] = 1;
 		if (side == SMTP_CLIENT)
-			engine_step(e, ON_CLIENT_END, &i);
+			smtp_step(e, ON_CLIENT_END, &i);
 		else if (e->dest != DEST_GONE && e->dest != DEST_NONE)
-			engine_step(e, ON_DEST_END, &i);
+			smtp_step(e, ON_DEST_END, &i);
 		return 0;
 	}
 	if (side == SMTP_CLIENT)
@@ -460,7 +467,7 @@ smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
 		if (e->state == SMTP_OPAQUE && e->dest == DEST_READY)
 			smtp_over(e, reason);
 		else if (e->dest != DEST_GONE && e->dest != DEST_NONE)
-			engine_step(e, ON_DEST_END, &i);
+			smtp_step(e, ON_DEST_END, &i);
 		return;
 	}
 	e->is_client_lost = 1;
@@ -564,9 +571,21 @@ const char *
 smtp_state_name(enum smtp_state s)
 {
 	static const char *const names[SMTP_STATES] = {
-		"greeting", "command", "held", "asked", "wait",
-		"wait-strict", "auth", "content", "chunk", "skip-content",
-		"skip-chunk", "tls-first", "opaque", "last", "over"
+		[SMTP_GREETING] = "greeting",
+		[SMTP_COMMAND] = "command",
+		[SMTP_HELD] = "held",
+		[SMTP_ASKED] = "asked",
+		[SMTP_WAIT] = "wait",
+		[SMTP_WAIT_STRICT] = "wait-strict",
+		[SMTP_AUTH] = "auth",
+		[SMTP_CONTENT] = "content",
+		[SMTP_CHUNK] = "chunk",
+		[SMTP_SKIP_CONTENT] = "skip-content",
+		[SMTP_SKIP_CHUNK] = "skip-chunk",
+		[SMTP_TLS_FIRST] = "tls-first",
+		[SMTP_OPAQUE] = "opaque",
+		[SMTP_LAST] = "last",
+		[SMTP_OVER] = "over"
 	};
 
 	return names[s];

@@ -5,10 +5,10 @@
 
 /*
  * What the files of the engine share among themselves; nobody else includes
- * this.  smtp_engine.c has the table of states and events, smtp_client.c the
- * commands, smtp_content.c DATA and BDAT, smtp_dest.c the replies,
- * smtp_opaque.c what passes unread, smtp_queue.c what is outstanding,
- * smtp_wait.c the time.
+ * this.  smtp_engine.c has the table of states and events, smtp_step.c the one
+ * place where it is used, smtp_client.c the commands, smtp_content.c DATA and
+ * BDAT, smtp_dest.c the replies, smtp_opaque.c what passes unread,
+ * smtp_queue.c what is outstanding, smtp_wait.c the time.
  */
 #define SMTP_OUT_DEST_MAX	BUF_SMALL
 #define SMTP_OUT_CLIENT_MAX	(SMTP_REPLY_MAX + 4 * BUF_SMALL)
@@ -39,7 +39,15 @@ enum smtp_event {
 	ON_DEST_END,		/* FIN, reset or given up */
 	SMTP_EVENTS
 };
-extern smtp_step_fn *const smtp_machine[SMTP_STATES][SMTP_EVENTS];
+struct smtp_cell {
+	smtp_step_fn	*fn;
+	const char	*name;		/* of fn */
+};
+extern const struct smtp_cell smtp_machine[SMTP_STATES][SMTP_EVENTS];
+const char	*smtp_event_name(enum smtp_event);
+
+/* smtp_step.c: one event, and what follows from it. */
+void	smtp_step(struct smtp_engine *, enum smtp_event, struct smtp_input *);
 
 /* smtp_queue.c: outstanding commands and local replies. */
 

@@ -871,7 +871,7 @@ START_TEST(test_machine)
 	for (s = 0; s < SMTP_STATES; s++) {
 		ck_assert_ptr_nonnull(smtp_state_name((enum smtp_state)s));
 		for (ev = 0; ev < SMTP_EVENTS; ev++)
-			ck_assert_msg(smtp_machine[s][ev] != NULL,
+			ck_assert_msg(smtp_machine[s][ev].fn != NULL,
 			    "state %d event %d", s, ev);
 	}
 }
