@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../smtpproxyd/smtp_machine.h"
+#include "engine_seen.h"
 
 /*
  * The session's part for tests of the engine: the steps that smtp_engine.h
