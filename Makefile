@@ -191,6 +191,9 @@ fuzz:
 	@SECONDS_EACH=${SECONDS} sh regress/tools/regress.sh fuzz
 coverage:
 	@sh regress/tools/coverage.sh
+# The page of the session machine, after a change of its table.
+machine: regress/tools/machine
+	regress/tools/machine >regress/MACHINE.md
 
 install: ${PROG}
 	@test -z "${SANDBOX}" || { echo "install: not a build with" \
@@ -216,5 +219,5 @@ distclean: clean
 	rm -rf build
 
 .PHONY: all tests fuzzers tools show-flags show-srcs deps test-deps demo \
-	unit lint regress regress-full fuzz coverage install uninstall clean \
-	distclean
+	unit lint regress regress-full fuzz coverage machine install \
+	uninstall clean distclean

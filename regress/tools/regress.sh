@@ -90,7 +90,7 @@ corpora()
 
 lint()
 {
-	for check in layers style man symbols threats; do
+	for check in layers style man symbols threats machine; do
 		step "lint-$check" sh "regress/lint/$check.sh"
 	done
 	step lint-openbsd sh regress/openbsd/check.sh
