@@ -53,9 +53,9 @@ send_raw(int to, const void *data, size_t len, const int *fds, size_t nfds)
 	m.msg_iovlen = 1;
 	if (nfds > 0) {
 		m.msg_control = control.room;
-		m.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		m.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
 		cmsg = CMSG_FIRSTHDR(&m);
-		cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		cmsg->cmsg_len = (socklen_t)CMSG_LEN(nfds * sizeof(int));
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
 		memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
