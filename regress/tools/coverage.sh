@@ -63,7 +63,7 @@ awk -v bar=95 '
 { n += $1; missed += $2 }
 END {
 	printf "%7.2f %%  of %5d lines  the engine\n", \
-	    n > 0 ? 100 * (n - missed) / n : 0, n
-	exit n == 0 || 100 * (n - missed) < bar * n
+	    (n == 0 ? 0 : 100 * (n - missed) / n), n
+	exit (n == 0 || 100 * (n - missed) < bar * n)
 }' engine.count || { echo "the engine is below the bar"; exit 1; }
 tally_end

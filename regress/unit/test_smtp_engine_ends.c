@@ -189,6 +189,29 @@ START_TEST(test_long_texts)
 }
 END_TEST
 
+/* Behind the last words a line that is none is answered like any other. */
+START_TEST(test_bad_line_at_last)
+{
+	struct play	p;
+
+	begin(&p, "250 x\r\n");
+	say(&p, SMTP_CLIENT, "MAIL FROM:<a@b>\r\n");
+	say(&p, SMTP_DEST, "250 ok\r\n");
+	say(&p, SMTP_CLIENT, "RCPT TO:<c@d>\r\n");
+	say(&p, SMTP_DEST, "250 ok\r\n");
+	say(&p, SMTP_CLIENT, "DATA\r\n");
+	say(&p, SMTP_DEST, "354 go\r\n");
+	say(&p, SMTP_CLIENT, "a\rb\r\n.\r\n");
+	ck_assert_uint_eq(p.e.state, SMTP_LAST);
+	p.side[SMTP_CLIENT].got.used = 0;
+	say(&p, SMTP_CLIENT, "QU\rIT\r\n");
+	ck_assert_str_eq(heard(&p),
+	    "421 4.3.0 gw.example.org closing connection\r\n");
+	ck_assert_int_ne(p.is_over, 0);
+	play_clear(&p);
+}
+END_TEST
+
 /* Nothing that comes late to a session that is over does anything. */
 START_TEST(test_over_is_over)
 {
@@ -241,6 +264,7 @@ main(void)
 	tcase_add_loop_test(tc, test_no_memory_for_handshake, 0, 2);
 	tcase_add_loop_test(tc, test_long_reply_line, 0, 4);
 	tcase_add_loop_test(tc, test_long_texts, 0, 2);
+	tcase_add_test(tc, test_bad_line_at_last);
 	tcase_add_test(tc, test_over_is_over);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

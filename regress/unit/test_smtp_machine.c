@@ -97,6 +97,7 @@ START_TEST(test_complete)
 	for (s = 0; s < SMTP_STATES; s++) {
 		ck_assert_ptr_nonnull(smtp_state_name(s));
 		for (event = 0; event < SMTP_EVENTS; event++) {
+			ck_assert_ptr_nonnull(move_cause_name(event));
 			ck_assert_ptr_nonnull(smtp_machine[s][event].fn);
 			ck_assert_ptr_nonnull(smtp_machine[s][event].name);
 			ck_assert_msg((moves[s][event] == 0) ==
