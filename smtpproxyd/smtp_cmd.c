@@ -16,6 +16,7 @@
 #define REPLY_354	(1U << 2)
 #define REPLY_45	(1U << 3)
 #define REPLY_220	(1U << 4)
+#define REPLY_250	(1U << 5)
 #define REPLY_FINAL	(REPLY_2 | REPLY_45)
 
 /*
@@ -31,7 +32,9 @@ static const struct verb_row {
 } verbs[VERBS] = {
 	[VERB_NONE] =	{ "command",	SMTP_CMD_MAX,	1, 0 },
 	[VERB_HELO] =	{ "HELO",	SMTP_CMD_MAX,	1, REPLY_FINAL },
-	[VERB_EHLO] =	{ "EHLO",	SMTP_CMD_MAX,	1, REPLY_FINAL },
+	/* Its lines are made anew, with this code. */
+	[VERB_EHLO] =	{ "EHLO",	SMTP_CMD_MAX,	1,
+	    REPLY_250 | REPLY_45 },
 	[VERB_MAIL] =	{ "MAIL",	SMTP_CMD_MAIL_MAX, 0, REPLY_FINAL },
 	[VERB_RCPT] =	{ "RCPT",	SMTP_CMD_MAIL_MAX, 0, REPLY_FINAL },
 	[VERB_DATA] =	{ "DATA",	SMTP_CMD_MAX,	1,
@@ -54,7 +57,8 @@ static const struct verb_row {
 	/* A header in front of the session, never answered. */
 	[VERB_PROXY] =	{ "PROXY",	SMTP_CMD_MAX,	1, 0 },
 	[VERB_PASS] =	{ "pass-verb",	SMTP_CMD_MAX,	1, REPLY_FINAL },
-	[VERB_GREETING] = { "greeting",	SMTP_CMD_MAX,	1, REPLY_FINAL },
+	[VERB_GREETING] = { "greeting",	SMTP_CMD_MAX,	1,
+	    REPLY_220 | REPLY_45 },
 	/* The next group may stand right behind the final dot. */
 	[VERB_DOT] =	{ "message",	SMTP_CMD_MAX,	0, REPLY_FINAL },
 	[VERB_AUTH_LINE] = { "AUTH line", SMTP_CMD_AUTH_MAX, 1,
@@ -139,6 +143,8 @@ smtp_verb_may_reply(enum smtp_verb verb, unsigned int code)
 		kind = REPLY_354;
 	else if (code == 220)
 		kind = REPLY_220 | REPLY_2;
+	else if (code == 250)
+		kind = REPLY_250 | REPLY_2;
 	else if (code >= 200 && code <= 299)
 		kind = REPLY_2;
 	else if (code >= 400 && code <= 599)

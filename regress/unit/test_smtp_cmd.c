@@ -89,11 +89,11 @@ static const struct verb_want {
 	const char	*name;
 	size_t		 line_max;
 	int		 ends_group;
-	int		 r2, r334, r354, r45;	/* 2: 220 alone */
+	int		 r2, r334, r354, r45;	/* 2: 220, 3: 250 alone */
 } verbs[] = {
 	{ VERB_NONE,	 "command",	512,	1, 0, 0, 0, 0 },
 	{ VERB_HELO,	 "HELO",	512,	1, 1, 0, 0, 1 },
-	{ VERB_EHLO,	 "EHLO",	512,	1, 1, 0, 0, 1 },
+	{ VERB_EHLO,	 "EHLO",	512,	1, 3, 0, 0, 1 },
 	{ VERB_MAIL,	 "MAIL",	2048,	0, 1, 0, 0, 1 },
 	{ VERB_RCPT,	 "RCPT",	2048,	0, 1, 0, 0, 1 },
 	{ VERB_DATA,	 "DATA",	512,	1, 0, 0, 1, 1 },
@@ -111,7 +111,7 @@ static const struct verb_want {
 	{ VERB_XFORWARD, "XFORWARD",	512,	0, 1, 0, 0, 1 },
 	{ VERB_PROXY,	 "PROXY",	512,	1, 0, 0, 0, 0 },
 	{ VERB_PASS,	 "pass-verb",	512,	1, 1, 0, 0, 1 },
-	{ VERB_GREETING, "greeting",	512,	1, 1, 0, 0, 1 },
+	{ VERB_GREETING, "greeting",	512,	1, 2, 0, 0, 1 },
 	{ VERB_DOT,	 "message",	512,	0, 1, 0, 0, 1 },
 	{ VERB_AUTH_LINE, "AUTH line",	12288,	1, 1, 1, 0, 1 },
 };
@@ -136,7 +136,8 @@ START_TEST(test_verbs)
 			may = 0;
 			if (code / 100 == 2)
 				may = want->r2 == 1 ||
-				    (want->r2 == 2 && code == 220);
+				    (want->r2 == 2 && code == 220) ||
+				    (want->r2 == 3 && code == 250);
 			else if (code == 334)
 				may = want->r334;
 			else if (code == 354)
