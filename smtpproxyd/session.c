@@ -272,7 +272,8 @@ session_is_speechless(const struct session *s)
 	const struct smtp_engine	*e = &s->engine;
 
 	return e->reason != NULL && strcmp(e->reason, SESSION_NO_MEMORY) == 0 &&
-	    e->out[SMTP_CLIENT].used == 0 && e->opaque == OPAQUE_NONE &&
+	    e->out[SMTP_CLIENT].used == 0 && !e->is_mute &&
+	    e->opaque == OPAQUE_NONE &&
 	    !e->is_client_lost && s->side[SMTP_CLIENT].fd != -1;
 }
 

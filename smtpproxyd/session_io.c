@@ -229,6 +229,10 @@ session_io_feed(struct session *s, enum smtp_side side)
 	}
 	n = smtp_engine_feed(e, side, buf_head(&x->in), x->in.used,
 	    s->set->loop->now_ms);
+	/* What was taken goes below: what may be a credential is wiped. */
+	if ((e->events & EVENT_WIPE) != 0 ||
+	    smtp_line_is_partial(&e->line[SMTP_CLIENT]))
+		s->has_secret = 1;
 	if (n == 0)
 		return 0;
 	if (e->passlen[1 - side] > 0)

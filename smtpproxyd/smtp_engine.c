@@ -163,8 +163,8 @@ smtp_set_reason(struct smtp_engine *e, const char *reason, const void *text,
 	if (e->reason != NULL)
 		return;
 	e->reason = reason;
-	if (text == NULL)
-		return;
+	if (text == NULL || e->is_secret)
+		return;			/* it may quote a credential */
 	if ((end = memchr(text, '\r', len)) != NULL)
 		len = (size_t)(end - (const uint8_t *)text);
 	if (len > SMTP_TEXT_MAX)
@@ -471,6 +471,7 @@ smtp_engine_lost(struct smtp_engine *e, enum smtp_side side,
 		return;
 	}
 	e->is_client_lost = 1;
+	e->is_client_blocked = 0;	/* nobody waits for it any more */
 	buf_clear(&e->out[SMTP_CLIENT]);
 	smtp_set_reason(e, reason, NULL, 0);
 	/* A message whose end is out: what became of it is worth a line. */

@@ -172,6 +172,22 @@ def test_auth_is_never_logged(how, lines):
             no_secret(proxy)
 
 
+@lib.cases("reply", ["421 4.7.0 no: " + SECRET64 + "\r\n",
+                     "334 x\r\n334 " + SECRET64 + "\r\n",
+                     "535 5.7.8 no: " + SECRET64 + "\r\n"])
+def test_destination_that_quotes_a_credential(reply):
+    with ScriptedServer(replies={"AUTH": reply.encode()}) as server:
+        proxy = Proxy.to(server, args=["-v"]).start().settle()
+        c = client(proxy)
+        c.greet()
+        c.line("AUTH PLAIN " + SECRET64)
+        c.read_reply()
+        c.close()
+        proxy.wait_for_record(_kind="session")
+        proxy.stop()
+        no_secret(proxy)
+
+
 @lib.cases("way", ["close", "reset"])
 def test_auth_cut_off_is_not_logged(way):
     with ScriptedServer(auth={"PLAIN": 1}) as server:
