@@ -153,6 +153,18 @@ line_fault_reply(enum smtp_line_result r)
 	}
 }
 
+/* One that came in pieces was collected: credentials don't stay there. */
+static void
+client_forget_line(struct smtp_engine *e)
+{
+	const uint8_t	*line;
+	size_t		 len, taken;
+
+	if (e->events & EVENT_WIPE)
+		(void)smtp_line_feed(&e->line[SMTP_CLIENT], NULL, 0, &taken,
+		    &line, &len);
+}
+
 /* Nothing may follow it before its reply (DECISIONS, pipelining). */
 static int
 command_is_strict(enum smtp_verb verb)
@@ -181,13 +193,18 @@ static void
 command_is_faulty(struct smtp_engine *e, const uint8_t *line, size_t len,
     const char *refusal, int is_nul)
 {
-	struct smtp_cmd	c;
+	enum smtp_foreign	foreign = FOREIGN_NONE;
+	struct smtp_cmd		c;
 
 	smtp_cmd_parse(&c, line, len);
 	if (smtp_cmd_log_len(line, len) < len || c.verb == VERB_AUTH)
 		e->events |= EVENT_WIPE;
 	if (e->nempty == 2 && len == 0 && is_nul)
-		client_foreign(e, FOREIGN_PROXY);	/* v2's signature */
+		foreign = FOREIGN_PROXY;	/* signature of its version 2 */
+	else if (c.verb == VERB_NONE)
+		foreign = smtp_foreign_find(line, len);
+	if (foreign != FOREIGN_NONE)
+		client_foreign(e, foreign);
 	else if (c.verb == VERB_BDAT)
 		smtp_bdat_bad(e, refusal);
 	else
@@ -237,6 +254,7 @@ smtp_client_command(struct smtp_engine *e, struct smtp_input *i)
 		return;
 	case SMTP_LINE_OK:
 		smtp_command_take(e, line, len);
+		client_forget_line(e);
 		return;
 	case SMTP_LINE_NOMEM:
 		smtp_over_nomem(e);
@@ -260,6 +278,10 @@ smtp_client_auth(struct smtp_engine *e, struct smtp_input *i)
 	    &line, &len);
 	if (r == SMTP_LINE_MORE && e->line[SMTP_CLIENT].fault == 0)
 		return;
+	if (r == SMTP_LINE_NOMEM) {
+		smtp_over_nomem(e);
+		return;
+	}
 	if (r != SMTP_LINE_OK) {
 		/* No invented cancel: the exchange ends with the session. */
 		smtp_over_421(e, "4.7.0", "bad line in AUTH exchange",
@@ -274,6 +296,7 @@ smtp_client_auth(struct smtp_engine *e, struct smtp_input *i)
 	}
 	if (smtp_give(e, line, len) == -1 || smtp_give(e, "\r\n", 2) == -1)
 		return;
+	client_forget_line(e);
 	smtp_queue_push(e, VERB_AUTH_LINE, ORIGIN_CLIENT, 0, -1);
 	e->state = SMTP_WAIT_STRICT;
 }
@@ -329,6 +352,8 @@ data_refusal(struct smtp_engine *e)
 
 	if (t != NULL && t->has_bdat)
 		return "503 5.5.1 DATA mixed with BDAT";
+	if (t == NULL && e->has_gap)
+		return CHUNK_REFUSED;
 	return NULL;
 }
 

@@ -240,7 +240,7 @@ bdat_refusal(struct smtp_engine *e)
 	if (!(e->ehlo.passed & EHLO_CHUNKING))
 		return "502 5.5.1 BDAT not offered";
 	if (t != NULL ? t->is_dead : e->has_gap)
-		return "503 5.5.1 a chunk was refused before";
+		return CHUNK_REFUSED;
 	if (e->is_chunked)
 		size = e->data.size;
 	if (e->set->max_message_size != 0 &&

@@ -242,6 +242,9 @@ reply_to_message(struct smtp_engine *e, const struct smtp_queue_entry *q)
 		t->is_dead = 1;
 		return;
 	}
+	/* A destination may have refused only this chunk of its message. */
+	if (q->verb == VERB_BDAT && e->reply.code >= 400 && e->txn_now == -1)
+		e->has_gap = 1;
 	t->is_delivered = e->reply.code < 300;
 	smtp_txn_end(e, q->txn, t->is_delivered ? NULL : "refused");
 }
@@ -266,7 +269,8 @@ reply_to_rset(struct smtp_engine *e, const struct smtp_queue_entry *q)
 	reply_tell(e);
 	if (e->reply.code < 300)
 		smtp_txn_end(e, q->txn, "reset");
-	else if (e->txn_now == -1)
+	else if (e->txn_now == -1 && !e->is_chunked &&
+	    !smtp_queue_has_message(e))
 		txn_stands(e, q->txn);
 	else
 		/* Whose is what was sent behind it?  Nobody can know. */

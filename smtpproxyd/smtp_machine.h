@@ -15,6 +15,7 @@
 #define SMTP_OUT_HIGH		4096	/* above it the other side waits */
 #define SMTP_SAY_MAX		512	/* a reply of our own */
 #define SMTP_LAST_MS		5000
+#define CHUNK_REFUSED		"503 5.5.1 a chunk was refused before"
 #define SMTP_NEMPTY_OVER	255		/* there was another line */
 #define SMTP_DROP_MAX		(1024 * 1024)	/* of one command line */
 

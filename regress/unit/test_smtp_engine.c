@@ -143,6 +143,10 @@ static const struct script plain[] = {
 	    C("NOOP|", "", "NOOP|"), D("250 ok|", "250 ok|", ""),
 	    C("||", "500 5.5.2 empty command|500 5.5.2 empty command|", ""),
 	    C("\0|", "500 5.5.2 NUL in command|", "") } },
+	{ "HTTP in a line that is none", NULL, 0, "", {
+	    GREETED,
+	    STEP('C', "POST / HTTP/1.1\nMAIL FROM:<a@b>|", FOREIGN("HTTP"),
+	    "", "co") } },
 	{ "HTTP before the greeting", NULL, 0, "", {
 	    STEP('C', "GET / HTTP/1.0||",
 	    "554 5.5.1 you must wait for the greeting|", "", "co") } },
@@ -222,6 +226,14 @@ static const struct script plain[] = {
 	    C("MAIL FROM:<x@y>|", "", "MAIL FROM:<x@y>|"),
 	    D("250 ok|", "250 ok|", ""),
 	    STEP('c', "", "", "", "co") } },
+	{ "EHLO is answered with 250 only", NULL, 0, "", {
+	    GREETED,
+	    C("EHLO c|", "", "EHLO c|"),
+	    STEP('D', "220-mx|220 PIPELINING|", BAD_451 BYE_430, "", "co") } },
+	{ "a greeting is a 220", NULL, 0, "", {
+	    STEP('D', "250 mx|", "", "", "n"),
+	    STEP('N', "", "", "", ""),
+	    D("220 b|", "220 b|", "") } },
 	{ "EHLO or RSET refused changes nothing", NULL, 0,
 	    "1 a@b 1/0 2 ok: 250 ok;", {
 	    EHLO_PLAIN, MAIL_RCPT,

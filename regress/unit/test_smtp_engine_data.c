@@ -417,6 +417,23 @@ static const struct script chunks[] = {
 	    D("501 b|", "501 b|", "RSET|"), D("451 c|", "451 c|", ""),
 	    C("BDAT 1 LAST|\n", "", "BDAT 1 LAST|\n"),
 	    D("250 q|", "250 q|", "") } },
+	{ "RSET refused, and a chunk behind it", NULL, 0, NULL, {
+	    EHLO_FULL, MAIL_RCPT,
+	    C("BDAT 3|ab\r", "", "BDAT 3|ab\r"), D("250 a|", "250 a|", ""),
+	    C("RSET|BDAT 3|bbb", "", "RSET|BDAT 3|bbb"),
+	    STEP('D', "451 b|250 c|", "451 b|421 4.3.0" GW
+	    "protocol error of destination|", "", "co") } },
+	{ "LAST refused: no other chunk makes a message of the rest", NULL, 0,
+	    "1 a@b 1/0 10 refused: 452 no;", {
+	    EHLO_FULL, MAIL_RCPT,
+	    C("BDAT 5|aaaaa", "", "BDAT 5|aaaaa"), D("250 a|", "250 a|", ""),
+	    C("BDAT 5 LAST|bbbbb", "", "BDAT 5 LAST|bbbbb"),
+	    D("452 no|", "452 no|", ""),
+	    C("BDAT 5 LAST|ccccc", UNCHUNKED, ""),
+	    C("DATA|", UNCHUNKED, ""),
+	    C("RSET|", "", "RSET|"), D("250 ok|", "250 ok|", ""),
+	    C("BDAT 1 LAST|x", "", "BDAT 1 LAST|x"),
+	    D("503 no|", "503 no|", "") } },
 	{ "RSET refused, and a MAIL behind it", NULL, 0, NULL, {
 	    EHLO_FULL, MAIL_RCPT,
 	    C("RSET|MAIL FROM:<a@b>|", "", "RSET|MAIL FROM:<a@b>|"),

@@ -144,6 +144,14 @@ static const struct script waits[] = {
 	    STEP('B', "", "", "", ""),
 	    C("X|", "", ""),
 	    SHORT("6999"), END("", "co") } },
+	{ "the client took no replies and is lost: the reply to its message "
+	    "is waited for as ever", NULL, 0, "1 a@b 1/0 3 ok: 250 q;", {
+	    EHLO_FULL, MAIL_RCPT, DATA_354,
+	    STEP('B', "", "", "", ""),
+	    C("x|.|", "", "x|.|"),
+	    STEP('r', "", "", "", ""),
+	    SHORT("899999"),
+	    STEP('D', "250 q|", "", "", "co") } },
 	{ "message in all", set_message, 0,
 	    "1 a@b 0/0 0 timeout message: -;", {
 	    EHLO_FULL,
