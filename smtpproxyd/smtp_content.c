@@ -17,7 +17,7 @@ content_pass(struct smtp_engine *e, const uint8_t *in,
 		return;
 	e->pass[SMTP_DEST] = in;
 	e->passlen[SMTP_DEST] = s->pass;
-	e->given += (uint32_t)s->pass;
+	e->given += s->pass;
 }
 
 int
@@ -186,7 +186,7 @@ smtp_content_finish(struct smtp_engine *e)
 
 	if (e->passlen[SMTP_DEST] > 0) {
 		e->passlen[SMTP_DEST] += n;
-		e->given += (uint32_t)n;
+		e->given += n;
 	} else if (e->held.used > 0)		/* BDAT 0 LAST */
 		(void)smtp_give(e, buf_head(&e->held), e->held.used);
 	else if (e->has_final_octet)

@@ -133,7 +133,7 @@ smtp_give(struct smtp_engine *e, const void *octets, size_t len)
 		smtp_over_nomem(e);
 		return -1;
 	}
-	e->given += (uint32_t)len;
+	e->given += len;
 	return 0;
 }
 

@@ -122,7 +122,7 @@ struct smtp_queue_entry {
 	uint8_t		flags;
 	int8_t		txn;		/* index, -1: none */
 	uint16_t	len;		/* local: octets of `said` */
-	uint32_t	end;		/* e->given behind its last octet */
+	uint64_t	end;		/* e->given behind its last octet */
 };
 
 /* A mail transaction, from MAIL that was forwarded to its end. */
@@ -228,13 +228,13 @@ struct smtp_engine {
 	int8_t		 txn_now;		/* client's current, -1: none */
 
 	uint32_t	 question;		/* its number */
-	uint32_t	 given;			/* octets for the destination,
-						 * sent or not, modulo 2^32 */
 	uint32_t	 nerrors;
 	uint32_t	 nmessages;		/* numbers given */
 	uint32_t	 ndelivered;
 	uint64_t	 nskipped;		/* octets of refused content */
 	uint64_t	 octets[SMTP_SIDES];	/* received */
+	uint64_t	 given;			/* octets for the destination,
+						 * sent or not */
 
 	int64_t		 now_ms;		/* of the current call */
 	int64_t		 start_ms;

@@ -83,9 +83,7 @@ smtp_queue_is_unsent(const struct smtp_engine *e,
 {
 	size_t	left = e->out[SMTP_DEST].used + e->passlen[SMTP_DEST];
 
-	/* Octets that left behind its end: less than what is buffered, ever,
-	 * so the difference is right although `given` wraps around. */
-	return (int32_t)(e->given - (uint32_t)left - q->end) < 0;
+	return e->given - left < q->end;
 }
 
 void
