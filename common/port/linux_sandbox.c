@@ -62,9 +62,6 @@ static const struct call {
 	{ SCMP_SYS(recvmsg),		WORD_STDIO },
 	{ SCMP_SYS(recvmmsg),		WORD_STDIO },
 	{ SCMP_SYS(recv),		WORD_STDIO },
-	{ SCMP_SYS(sendto),		WORD_STDIO },
-	{ SCMP_SYS(sendmsg),		WORD_STDIO },
-	{ SCMP_SYS(sendmmsg),		WORD_STDIO },
 	{ SCMP_SYS(send),		WORD_STDIO },
 	{ SCMP_SYS(shutdown),		WORD_STDIO },
 	{ SCMP_SYS(close),		WORD_STDIO },
@@ -160,6 +157,10 @@ static const struct rule {
 	{ SCMP_SYS(fcntl),	WORD_STDIO,	1, ALL, F_GETFD },
 	{ SCMP_SYS(fcntl),	WORD_STDIO,	1, ALL, F_SETFD },
 	{ SCMP_SYS(ioctl),	WORD_STDIO,	1, ALL, FIONREAD },
+	/* Octets, but no connection: MSG_FASTOPEN is a connect(2) by itself. */
+	{ SCMP_SYS(sendto),	WORD_STDIO,	3, MSG_FASTOPEN, 0 },
+	{ SCMP_SYS(sendmsg),	WORD_STDIO,	2, MSG_FASTOPEN, 0 },
+	{ SCMP_SYS(sendmmsg),	WORD_STDIO,	3, MSG_FASTOPEN, 0 },
 	/* To look whether it is in force. */
 	{ SCMP_SYS(prctl),	WORD_STDIO,	0, ALL, PR_GET_SECCOMP },
 	{ SCMP_SYS(prctl),	WORD_STDIO,	0, ALL, PR_GET_DUMPABLE },

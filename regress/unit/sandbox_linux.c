@@ -55,6 +55,11 @@ TRY(pidfd_getfd, 438L, 0L, 0L, 0L)
 TRY(prlimit, SYS_prlimit64, (long)sandbox_sibling, (long)RLIMIT_NOFILE, NULL,
     octets)
 TRY(clone3, 435L, octets, 0L)
+/* Each is a connect(2), on a socket that was passed in. */
+TRY(sendto_fastopen, SYS_sendto, -1L, octets, 1L, (long)MSG_FASTOPEN, octets,
+    16L)
+TRY(sendmsg_fastopen, SYS_sendmsg, -1L, octets, (long)MSG_FASTOPEN)
+TRY(sendmmsg_fastopen, SYS_sendmmsg, -1L, octets, 1L, (long)MSG_FASTOPEN)
 TRY(unshare, SYS_unshare, 0x10000000L)
 TRY(setns, SYS_setns, 0L, 0L)
 TRY(mount, SYS_mount, "x", "/tmp", "tmpfs", 0L, NULL)
@@ -99,6 +104,9 @@ const struct attempt	sandbox_linux[] = {
 	{ "pidfd_getfd",	try_pidfd_getfd,	0 },
 	{ "prlimit",		try_prlimit,		0 },
 	{ "clone3",		try_clone3,		0 },
+	{ "sendto, MSG_FASTOPEN", try_sendto_fastopen,	0 },
+	{ "sendmsg, MSG_FASTOPEN", try_sendmsg_fastopen, 0 },
+	{ "sendmmsg, MSG_FASTOPEN", try_sendmmsg_fastopen, 0 },
 	{ "unshare",		try_unshare,		0 },
 	{ "setns",		try_setns,		0 },
 	{ "mount",		try_mount,		0 },
