@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include <err.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,19 @@ options_parse(struct options *o, int argc, char *argv[])
 		usage();
 }
 
+/* What is opened later must not stand where daemon(3) puts /dev/null. */
+static void
+open_standard(void)
+{
+	int	fd;
+
+	do
+		if ((fd = open("/dev/null", O_RDWR)) == -1)
+			_exit(1);
+	while (fd <= STDERR_FILENO);
+	(void)close(fd);
+}
+
 int
 main(int argc, char *argv[], char *envp[])
 {
@@ -143,6 +157,7 @@ main(int argc, char *argv[], char *envp[])
 	char			 self_path[1024];
 
 	port_title_init(argc, argv, envp);
+	open_standard();
 	options_parse(&o, argc, argv);
 	log_init("parent", o.verbose);
 	proc_init(proc_table, sizeof(proc_table) / sizeof(proc_table[0]),

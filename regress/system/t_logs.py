@@ -381,11 +381,12 @@ def private_dev():
 class Daemon:
     """smtpproxyd without -d."""
 
-    def __init__(self, proxy):
+    def __init__(self, proxy, before=()):
         self.proxy = proxy
         proxy.write_conf()
         got = subprocess.run(
-            proxy.command + ["-f", proxy.conf_path], cwd=lib.ROOT,
+            list(before) + proxy.command + ["-f", proxy.conf_path],
+            cwd=lib.ROOT,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, timeout=20)
         self.stderr = got.stderr
@@ -523,6 +524,19 @@ def test_daemon_leaves_the_terminal():
         log.wait_for(rb"started")
         daemon.stop()
     log.close()
+
+
+def test_started_without_descriptors():
+    """No listener ends where daemon(3) puts /dev/null."""
+    private_dev()
+    with ScriptedServer() as server:
+        proxy = Proxy.to(server, top="workers 2")
+        daemon = Daemon(proxy, ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+        for n in range(3):
+            check_equal(os.readlink("/proc/%d/fd/%d" % (daemon.pid, n)),
+                        "/dev/null", "descriptor %d" % n)
+        one_session(proxy, "client.example")
+        daemon.stop()
 
 
 if __name__ == "__main__":
