@@ -456,6 +456,7 @@ smtp_dest_next(struct smtp_engine *e, struct smtp_input *i)
 {
 	(void)i;
 	e->dest = DEST_NONE;
+	e->turn_ms = e->now_ms;
 	e->events |= EVENT_NEXT_CHOICE;
 	smtp_line_clear(&e->line[SMTP_DEST]);
 	smtp_reply_clear(&e->reply);

@@ -84,7 +84,8 @@ wait_for_reply(const struct smtp_engine *e, struct wait *w)
 static void
 wait_for_connection(const struct smtp_engine *e, struct wait *w)
 {
-	if (e->dest == DEST_CONNECTING)
+	/* None: the parent was asked for the next one. */
+	if (e->dest == DEST_CONNECTING || e->dest == DEST_NONE)
 		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_CONNECT, e->turn_ms);
 	else if (e->dest == DEST_GREETING)
 		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_GREETING,

@@ -51,9 +51,13 @@ static const struct script waits[] = {
 	    SHORT("1999"), D("2", "", ""),
 	    SHORT("1999"), D("20", "", ""),
 	    SHORT("1999"), END("", "n"),
-	    SHORT("99999"),
+	    SHORT("999"),
 	    STEP('N', "", "", "", ""),
 	    SHORT("1999"), D("220 b|", "220 b|", "") } },
+	{ "the next destination never comes: the one behind it", limits,
+	    SCRIPT_UNMET, "", {
+	    SHORT("999"), END("", "n"), SHORT("999"), END("", "n"),
+	    STEP('n', "", NOT_THERE, "", "co") } },
 	{ "helo", limits, 0, "", {
 	    GREETED, C("EHLO c|", "", "EHLO c|"),
 	    SHORT("2999"), D("250-a|", "", ""),
