@@ -673,10 +673,14 @@ chan_set_handlers(struct chan *ch, chan_msg_fn *on_msg, chan_end_fn *on_end,
 void
 chan_drain(struct chan *ch)
 {
+	size_t	i;
+
 	if (frames != NULL)
 		fatalx("chan_drain: called by a message handler");
-	while (ch->fd != -1 && chan_read(ch))
-		;
+	/* No more than fits: its end may be in another's hands, who writes. */
+	for (i = 0; i <= CHAN_SOCKBUF / MSG_HEADER / CHAN_VLEN; i++)
+		if (ch->fd == -1 || !chan_read(ch))
+			return;
 }
 
 /* One packet, without waiting: 0, -1 with errno; an end is fatal. */

@@ -76,7 +76,7 @@ proc_child_kill(struct proc_child *c, const char *reason)
 	c->is_ready = 0;
 	(void)strlcpy(c->reason, reason, sizeof(c->reason)); /* cut is fine */
 	/* Our own child, not yet waited for: the number is still its. */
-	if (kill(c->pid, SIGKILL) == -1)
+	if (!c->is_reaped && kill(c->pid, SIGKILL) == -1)
 		log_warn("kill %ld", (long)c->pid);
 }
 
@@ -240,7 +240,13 @@ tick_ask(struct proc_child *c, int64_t now_ms)
 static void
 tick_child(struct proc_child *c, int64_t now_ms)
 {
-	if (c == NULL || c->pid == 0 || c->is_killed)
+	if (c == NULL)
+		return;
+	/* There was no memory for its timer when it died. */
+	if (c->pid == 0 && c->row->on_death == DEATH_RESTART &&
+	    pp.stopping == STOPPING_NO && !timer_is_set(&c->restart))
+		proc_restart_later(c);
+	if (c->pid == 0 || c->is_killed)
 		return;
 	if (!chan_is_open(&c->chan)) {
 		if (now_ms - c->chan.heard_ms >= pp.ping_ms)

@@ -135,7 +135,7 @@ spawn_began(struct proc_child *c, pid_t pid)
 {
 	c->pid = pid;
 	c->generation = ++pp.generation;
-	c->is_ready = c->is_killed = c->is_stale = 0;
+	c->is_ready = c->is_killed = c->is_reaped = c->is_stale = 0;
 	c->started_ms = pp.loop->now_ms;
 	c->pinged_ms = 0;
 	c->reason[0] = '\0';
@@ -249,6 +249,7 @@ reap_child(struct proc_child *c, int status)
 {
 	int	is_logger = c->row->role == PROC_LOGGER;
 
+	c->is_reaped = 1;	/* what it said last may break a rule */
 	chan_drain(&c->chan);
 	reap_log(c, status);
 	chan_close(&c->chan);
