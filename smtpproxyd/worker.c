@@ -25,6 +25,7 @@
 #define WORKER_BUCKETS		4096	/* of the session table, power of 2 */
 #define WORKER_SETUP_MS		30000
 #define WORKER_ENDS_SPARE	64	/* ids of sessions that never began */
+#define WORKER_ENDS_FIRST	(1024 * 1024)
 
 struct worker {
 	struct loop		 loop;
@@ -340,12 +341,16 @@ worker_main(int fd)
 	proc_child_start(&w.parent, &w.loop, fd, PROC_WORKER);
 	worker_receive_conf(&w);
 	session_set_init(&w.sessions, &w.loop, &worker_session_ops, &w);
-	if (worker_reserve_end(&w) == -1)
-		fatal("sessions");
 	w.loop.after = worker_after;
 	w.loop.after_arg = &w;
 	chan_set_handlers(&w.parent, worker_on_msg, worker_on_end, &w);
 	proc_child_ready(&w.parent);
+	/* All that the parent may have with us at once; pages come on use. */
+	w.ended_size = (size_t)proc_drop_max_files() / 2 + 1;
+	if (w.ended_size > WORKER_ENDS_FIRST)
+		w.ended_size = WORKER_ENDS_FIRST;
+	if ((w.ended = calloc(w.ended_size, sizeof(*w.ended))) == NULL)
+		fatal("sessions");
 	if (loop_run(&w.loop) == -1)
 		fatal("poll");
 	session_set_clear(&w.sessions);
