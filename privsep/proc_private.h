@@ -60,7 +60,7 @@ struct proc_child {
 	pid_t			 pid;		/* 0: none runs */
 	int			 is_ready;
 	int			 is_killed;	/* not yet reaped */
-	int			 is_reaped;	/* its number may be another's */
+	int			 is_reaped;	/* its pid may be another's */
 	int			 is_stale;	/* it said another build id */
 	uint32_t		 max_files;
 	int64_t			 started_ms;
