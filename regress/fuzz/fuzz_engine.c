@@ -207,7 +207,7 @@ answer_all(struct run *r, const uint8_t *how, size_t len)
 	const struct ref_item		*due;
 	size_t				 i;
 
-	for (i = 0; i < 200 && !r->p.is_dest_closed; i++) {
+	for (i = 0; i < SMTP_QUEUE_MAX && !r->p.is_dest_closed; i++) {
 		if (!find_due(r, &s, &due))
 			return;
 		if (i < len && how[i] == 'h')
