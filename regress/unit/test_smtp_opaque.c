@@ -344,7 +344,7 @@ static const struct script bypass[] = {
 	    SCRIPT_UNMET, "", {
 	    C("abc", "", ""),
 	    SHORT("999"), STEP('t', "1", "", "", "n"),
-	    SHORT("99999"),
+	    SHORT("999"),
 	    STEP('N', "", "", "abc", "") } },
 	{ "no choice left", set_bypass, SCRIPT_UNMET, "", {
 	    C("abc", "", ""),
