@@ -63,6 +63,16 @@ client_key_of(const struct addr *a, uint8_t key[9])
 	memcpy(key + 1, a->ip, a->family == AF_INET ? 4 : 8);
 }
 
+int
+sessions_is_same_client(const struct addr *a, const struct addr *b)
+{
+	uint8_t	x[9], y[9];
+
+	client_key_of(a, x);
+	client_key_of(b, y);
+	return memcmp(x, y, sizeof(x)) == 0;
+}
+
 static size_t
 client_hash(const uint8_t key[9], uint32_t relay)
 {

@@ -79,6 +79,9 @@ void	sessions_set_source(struct session_record *, const struct addr *source,
  */
 int	sessions_is_ours(const struct addr *peer, const struct addr *original);
 
+/* One client in the sense of max-sessions-per-client: IPv6 by /64. */
+int	sessions_is_same_client(const struct addr *, const struct addr *);
+
 /* All sessions of a worker that died. */
 void	sessions_remove_all(struct session_owner *);
 size_t	sessions_used(void);

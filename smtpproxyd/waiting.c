@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define WAITING_MAX	1024	/* descriptors: two each */
+#define WAITING_SHARE	128	/* of one client */
 
 struct waiting {
 	LIST_ENTRY(waiting)	 entry;
@@ -164,12 +165,28 @@ waiting_try(struct waiting *w)
 	}
 }
 
+/* One that tries many dead destinations leaves places for the others. */
+static int
+waiting_has_room(const struct addr *client)
+{
+	const struct waiting	*w;
+	size_t			 n = 0;
+
+	if (used >= WAITING_MAX)
+		return 0;
+	LIST_FOREACH(w, &all, entry)
+		if (sessions_is_same_client(&w->session->client, client))
+			n++;
+	return n < WAITING_SHARE;
+}
+
 void
 waiting_add(struct session_record *s, int client_fd)
 {
 	struct waiting	*w = NULL;
 
-	if (used >= WAITING_MAX || (w = calloc(1, sizeof(*w))) == NULL) {
+	if (!waiting_has_room(&s->client) ||
+	    (w = calloc(1, sizeof(*w))) == NULL) {
 		sessions_note_refusal(&s->client, s->relay->name,
 		    "reset: too many clients wait for a destination",
 		    loop->now_ms);

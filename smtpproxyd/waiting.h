@@ -24,7 +24,8 @@ struct waiting_ops {
 void	waiting_init(struct loop *, const struct waiting_ops *);
 
 /*
- * Takes the descriptor, and the record until it is connected.  Each choice of
+ * Takes the descriptor, and the record until it is connected.  There are 1,024
+ * places, of which one client has at most 128.  Each choice of
  * the relay is tried in turn, for `timeout connect` each; when none is left
  * the client's connection is reset and the record removed.  The log has one
  * line of it, with what the last choice failed by.

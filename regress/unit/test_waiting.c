@@ -26,6 +26,8 @@
 #include "../../smtpproxyd/waiting.h"
 
 #define MAX		1024	/* clients that may wait */
+#define SHARE		128	/* of one */
+#define TOO_MANY	"\"reset: too many clients wait for a destination\""
 #define PASS_MS		20
 #define PATIENCE_MS	15000
 #define OTHER_FAMILY	"transparent: the client has an address of " \
@@ -497,6 +499,7 @@ START_TEST(test_too_many)
 	static const enum how	how[] = { STAYS };
 	struct rlimit		rl;
 	struct client		c;
+	char			address[32];
 	int			pair[2], i;
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &rl), 0);
@@ -507,8 +510,18 @@ START_TEST(test_too_many)
 	fill();
 	for (i = 0; i < MAX - 1; i++) {
 		nconnects = 0;
-		waiting_add(add_record(relay(ONE), "192.0.2.9"),
-		    dup(pair[0]));
+		(void)snprintf(address, sizeof(address), "192.0.2.%d",
+		    i / SHARE + 1);
+		waiting_add(add_record(relay(ONE), address), dup(pair[0]));
+		ck_assert_uint_eq(sessions_used(), (size_t)i + 1);
+		if (i != SHARE - 1)
+			continue;
+		/* One client has its share, and no more. */
+		waiting_add(add_record(relay(ONE), address), dup(pair[0]));
+		ck_assert_uint_eq(sessions_used(), SHARE);
+		check_logged(TOO_MANY);
+		nlogged = 0;
+		logged[0] = '\0';
 	}
 	nconnects = 0;
 	c = add(relay(ONE));
@@ -518,7 +531,7 @@ START_TEST(test_too_many)
 	c = add(relay(ONE));
 	ck_assert_uint_eq(sessions_used(), MAX);
 	check_reset(c.fd);
-	check_logged("\"reset: too many clients wait for a destination\"");
+	check_logged(TOO_MANY);
 	/* When they are gone there is room for as many again. */
 	waiting_stop();
 	ck_assert_uint_eq(sessions_used(), 0);
