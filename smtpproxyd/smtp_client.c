@@ -48,13 +48,8 @@ smtp_client_drop(struct smtp_engine *e, struct smtp_input *i)
 static void
 client_improper(struct smtp_engine *e)
 {
-	char	line[SMTP_SAY_MAX];
-
-	smtp_set_reason(e, "improper command pipelining", NULL, 0);
-	smtp_stop_reading(e);
-	smtp_format(e, line, "421", "4.7.0", "closing connection");
-	smtp_queue_say(e, "503 5.5.0 improper command pipelining", 0);
-	smtp_queue_say(e, line, QUEUE_CLOSE);
+	smtp_say_last(e, "503 5.5.0 improper command pipelining", "4.7.0",
+	    "improper command pipelining");
 }
 
 /*
@@ -66,13 +61,9 @@ client_foreign(struct smtp_engine *e, enum smtp_foreign what)
 {
 	char	line[SMTP_SAY_MAX];
 
-	smtp_set_reason(e, smtp_foreign_reason(what, 0), NULL, 0);
-	smtp_stop_reading(e);
 	(void)snprintf(line, sizeof(line), "502 5.5.1 this is SMTP, not %s",
 	    smtp_foreign_name(what));
-	smtp_queue_say(e, line, 0);
-	smtp_format(e, line, "421", "4.7.0", "closing connection");
-	smtp_queue_say(e, line, QUEUE_CLOSE);
+	smtp_say_last(e, line, "4.7.0", smtp_foreign_reason(what, 0));
 }
 
 /*
@@ -215,19 +206,14 @@ command_is_faulty(struct smtp_engine *e, const uint8_t *line, size_t len,
 static int
 line_is_endless(struct smtp_engine *e, enum smtp_line_result r, size_t taken)
 {
-	char	text[SMTP_SAY_MAX];
-
 	e->nskipped += taken;
 	if (e->nskipped <= SMTP_DROP_MAX) {
 		if (r != SMTP_LINE_MORE)
 			e->nskipped = 0;
 		return 0;
 	}
-	smtp_set_reason(e, "endless line", NULL, 0);
-	smtp_stop_reading(e);
-	smtp_queue_say(e, line_fault_reply(SMTP_LINE_LONG), 0);
-	smtp_format(e, text, "421", "4.7.0", "closing connection");
-	smtp_queue_say(e, text, QUEUE_CLOSE);
+	smtp_say_last(e, line_fault_reply(SMTP_LINE_LONG), "4.7.0",
+	    "endless line");
 	return 1;
 }
 

@@ -253,13 +253,7 @@ bdat_refusal(struct smtp_engine *e)
 void
 smtp_bdat_bad(struct smtp_engine *e, const char *reply)
 {
-	char	text[SMTP_SAY_MAX];
-
-	smtp_set_reason(e, "bad BDAT", NULL, 0);
-	smtp_stop_reading(e);
-	smtp_queue_say(e, reply, 0);
-	smtp_format(e, text, "421", "4.7.0", "closing connection");
-	smtp_queue_say(e, text, QUEUE_CLOSE);
+	smtp_say_last(e, reply, "4.7.0", "bad BDAT");
 }
 
 void
@@ -337,22 +331,6 @@ refuse_txn(struct smtp_engine *e, const void *reply, size_t len,
 	smtp_txn_end(e, txn, reason);
 }
 
-/*
- * Chunks and commands before this chunk are still unanswered, a whole message
- * perhaps: what became of it must be heard first.  Nothing more is sent, and
- * the destination goes when its turn comes.
- */
-static void
-refuse_later(struct smtp_engine *e, const char *reply)
-{
-	char	line[SMTP_SAY_MAX];
-
-	smtp_stop_reading(e);
-	smtp_queue_say(e, reply, 0);
-	smtp_format(e, line, "421", "4.3.0", "closing connection");
-	smtp_queue_say(e, line, QUEUE_CLOSE);
-}
-
 void
 smtp_content_refuse(struct smtp_engine *e, const void *reply, size_t len,
     const char *reason)
@@ -363,7 +341,11 @@ smtp_content_refuse(struct smtp_engine *e, const void *reply, size_t len,
 	smtp_set_reason(e, reason, NULL, 0);
 	refuse_txn(e, reply, len, reason);
 	if (e->queue_used > 1) {
-		refuse_later(e, reply);
+		/* Chunks and commands before this one are still unanswered, a
+		 * whole message perhaps: what became of it must be heard
+		 * first.  Nothing more is sent, and the destination goes when
+		 * its turn comes. */
+		smtp_say_last(e, reply, "4.3.0", reason);
 		return;
 	}
 	/* Copied first: it may be the destination's own, which goes with it. */

@@ -271,6 +271,19 @@ smtp_stop_reading(struct smtp_engine *e)
 	smtp_clear_held(e);
 }
 
+void
+smtp_say_last(struct smtp_engine *e, const char *reply, const char *enhanced,
+    const char *reason)
+{
+	char	line[SMTP_SAY_MAX];
+
+	smtp_set_reason(e, reason, NULL, 0);
+	smtp_stop_reading(e);
+	smtp_queue_say(e, reply, 0);
+	smtp_format(e, line, "421", enhanced, "closing connection");
+	smtp_queue_say(e, line, QUEUE_CLOSE);
+}
+
 /* The client's end with nothing under way that it leaves unfinished. */
 static void
 engine_end_now(struct smtp_engine *e, struct smtp_input *i)

@@ -122,6 +122,9 @@ void	smtp_settle(struct smtp_engine *);
  * never will be: the destination is closed when its turn comes.
  */
 void	smtp_stop_reading(struct smtp_engine *);
+/* The same with those last words: this reply, and a 421 that ends it. */
+void	smtp_say_last(struct smtp_engine *, const char *reply,
+	    const char *enhanced, const char *reason);
 
 /* smtp_client.c */
 smtp_step_fn	smtp_client_early, smtp_client_command, smtp_client_strict,
