@@ -124,34 +124,6 @@ def test_timeout_greeting():
         server.conns[0].wait_closed()
 
 
-def bring_to(c, stage):
-    """The dialogue up to a stage, whose command has gone out."""
-    c.expect(220)
-    if stage == "EHLO":
-        c.line("EHLO client.example")
-        return
-    c.ehlo()
-    if stage == "NOOP":
-        c.line("NOOP")
-        return
-    c.line("MAIL FROM:<a@client.example>")
-    if stage == "MAIL":
-        return
-    c.expect(250)
-    c.line("RCPT TO:<b@test.example>")
-    if stage == "RCPT":
-        return
-    c.expect(250)
-    if stage == "LAST":
-        c.send(b"BDAT 3 LAST\r\nx\r\n")
-        return
-    c.line("DATA")
-    if stage == "DATA":
-        return
-    c.expect(354)
-    c.send(b"x\r\n.\r\n")
-
-
 TIMEOUTS = [("EHLO", "helo"), ("MAIL", "mail"), ("RCPT", "rcpt"),
             ("DATA", "data"), ("dot", "dot"), ("LAST", "dot"),
             ("NOOP", "command")]
@@ -166,7 +138,7 @@ def test_timeout_of_destination(stage, name):
     with ScriptedServer(replies={stage: Never()}) as server, \
             Proxy.to(server, extra=extra) as proxy:
         c = client(proxy)
-        bring_to(c, stage)
+        lib.drive_to(c, stage)
         began = time.monotonic()
         lib.check_match(rb"^451 4\.4\.2 ", c.expect(451))
         check(time.monotonic() - began >= 0.8, "too early")
@@ -383,7 +355,7 @@ def test_destination_vanishes(stage):
         with ScriptedServer(replies={stage: way}) as server, \
                 Proxy.to(server) as proxy:
             c = client(proxy)
-            bring_to(c, stage)
+            lib.drive_to(c, stage)
             got = c.read_all()
             c.close()
             check(re.match(rb"4[25]1 ", got), "%s: reply %r" % (name, got))

@@ -109,42 +109,6 @@ def test_talk_before_the_greeting():
             check_octets(bytes(conn.received), b"", "at the destination")
 
 
-def drive(c, stage):
-    """Up to a stage, whose command is out and whose reply is not read."""
-    if stage == "connect":
-        return
-    c.expect(220)
-    if stage == "EHLO":
-        c.line("EHLO client.example")
-        return
-    c.ehlo()
-    if stage == "AUTH":
-        c.line("AUTH PLAIN AGEAYg==")
-        return
-    if stage in ("NOOP", "RSET", "HELP", "VRFY", "QUIT"):
-        c.line(stage)
-        return
-    c.line("MAIL FROM:<a@client.example>")
-    if stage == "MAIL":
-        return
-    c.expect(250)
-    c.line("RCPT TO:<b@test.example>")
-    if stage == "RCPT":
-        return
-    c.expect(250)
-    if stage == "BDAT":
-        c.send(b"BDAT 3\r\nx\r\n")
-        return
-    if stage == "LAST":
-        c.send(b"BDAT 3 LAST\r\nx\r\n")
-        return
-    c.line("DATA")
-    if stage == "DATA":
-        return
-    c.expect(354)
-    c.send(b"x\r\n.\r\n")
-
-
 # What stands behind a reply that is due: the client hears that one, and then
 # that the session is over; it is never taken for the reply to what it says
 # next.  421 alone is a farewell that nobody has to ask for.
@@ -173,7 +137,7 @@ def test_reply_that_nobody_asked_for(what):
                 more = b"421 4.3.2 going down\r\n"
             server.replies = {stage: due + more}
             c = client(proxy)
-            drive(c, stage)
+            lib.drive_to(c, stage)
             hears(c, due + (more if what == "421" else UNASKED), stage)
             record = proxy.wait_for_record(_kind="session", count=n + 1)
             delivered = "1" if stage in ("dot", "LAST") else "0"
@@ -189,7 +153,7 @@ def test_reply_to_an_idle_client():
     with ScriptedServer() as server, proxy_to(server) as proxy:
         for n, stage in enumerate(["EHLO", "MAIL", "RCPT", "BDAT"]):
             c = client(proxy)
-            drive(c, stage)
+            lib.drive_to(c, stage)
             c.expect(250)
             server.conns[n].sock.sendall(b"250 2.0.0 surprise\r\n")
             hears(c, UNASKED, stage)
@@ -281,7 +245,7 @@ def test_reply_that_can_not_be():
         for n, (stage, reply) in enumerate(WRONG):
             server.replies = {stage: reply}
             c = client(proxy)
-            drive(c, stage)
+            lib.drive_to(c, stage)
             hears(c, MALFORMED, "%s: %r" % (stage, reply))
             record = proxy.wait_for_record(_kind="session", count=n + 1)
             check_equal((record["reason"], record["delivered"]),
