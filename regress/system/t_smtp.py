@@ -232,20 +232,26 @@ BAD = {
 }
 
 
+def say_bad(proxy, name, step):
+    """A client that has sent such content, whole or in pieces."""
+    c = client(proxy)
+    c.greet()
+    c.envelope()
+    c.cmd("DATA", 354)
+    data = b"a: b\r\n\r\n" + BAD[name] + b"rest\r\n.\r\n"
+    if step:
+        c.send_slowly(data, step)
+    else:
+        c.send(data)
+    return c
+
+
 @lib.cases("lenient", [False, True])
 def test_content_that_smuggles(lenient):
     with ScriptedServer(lenient=lenient) as server, \
             Proxy.to(server) as proxy:
         for name, step in [(n, s) for n in BAD for s in (None, 1)]:
-            c = client(proxy)
-            c.greet()
-            c.envelope()
-            c.cmd("DATA", 354)
-            data = b"a: b\r\n\r\n" + BAD[name] + b"rest\r\n.\r\n"
-            if step:
-                c.send_slowly(data, step)
-            else:
-                c.send(data)
+            c = say_bad(proxy, name, step)
             raw = c.expect(554, name)
             check(b"5.6.0" in raw, "%s: %r" % (name, raw))
             server.conns[-1].wait_closed()
@@ -268,15 +274,7 @@ def test_newlines_are_normalised():
     with ScriptedServer() as server, \
             Proxy.to(server, extra="strict-newlines normalize") as proxy:
         for name, step in [(n, s) for n in BAD for s in (None, 1)]:
-            c = client(proxy)
-            c.greet()
-            c.envelope()
-            c.cmd("DATA", 354)
-            data = b"a: b\r\n\r\n" + BAD[name] + b"rest\r\n.\r\n"
-            if step:
-                c.send_slowly(data, step)
-            else:
-                c.send(data)
+            c = say_bad(proxy, name, step)
             if name in NORMAL:
                 c.expect(250, name)
                 c.quit()
