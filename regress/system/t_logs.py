@@ -526,6 +526,7 @@ def test_daemon_leaves_the_terminal():
     log.close()
 
 
+@lib.long
 def test_started_without_descriptors():
     """No listener ends where daemon(3) puts /dev/null."""
     private_dev()
