@@ -143,7 +143,7 @@ open_standard(void)
 
 	do
 		if ((fd = open("/dev/null", O_RDWR)) == -1)
-			_exit(1);
+			err(1, "/dev/null");
 	while (fd <= STDERR_FILENO);
 	(void)close(fd);
 }
