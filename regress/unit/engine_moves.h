@@ -37,8 +37,9 @@ move_cause_name(unsigned int cause)
 		[MOVE_BYPASS] = "bypass"
 	};
 
-	return cause < SMTP_EVENTS ?
-	    smtp_event_name((enum smtp_event)cause) : names[cause];
+	if (cause < SMTP_EVENTS)
+		return smtp_event_name((enum smtp_event)cause);
+	return cause < MOVE_CAUSES ? names[cause] : "unknown";
 }
 
 /*
