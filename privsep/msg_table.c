@@ -56,6 +56,8 @@ static const char *const	role_names[PROC_ROLES] = {
 	[PROC_WORKER] = "worker",
 	[PROC_LOGGER] = "logger",
 	[PROC_RESOLVE] = "resolve",
+	[PROC_KEYHOLDER] = "keyholder",
+	[PROC_KEYCHECK] = "keycheck",
 };
 
 static int

@@ -15,6 +15,8 @@ enum proc_role {
 	PROC_WORKER,
 	PROC_LOGGER,
 	PROC_RESOLVE,
+	PROC_KEYHOLDER,
+	PROC_KEYCHECK,
 	PROC_ROLES
 };
 #define ROLE(r)		(1U << (r))
@@ -64,6 +66,18 @@ enum msg_type {
 	MSG_LOG_SINK,	/* parent to logger, 1 fd: kind u8 (LOG_SINK_*) */
 	MSG_LOG_NOFD,	/* parent to logger: kind u8 that needs no fd */
 	MSG_SINK_LOST,	/* logger to parent: open the sink again */
+	/*
+	 * The keyholder's, numbers of keys are those of the configuration.
+	 * parent: number u32, has TLS 1.3 u8, file of a private key as octets
+	 */
+	MSG_KEY,
+	/* parent: this worker may use these keys and no others from now on:
+	 * instance u32, first u32, count u32 */
+	MSG_KEY_ALLOW,
+	/* worker; id: its question: key u32, scheme u16, octets to be signed */
+	MSG_SIGN,
+	/* keyholder; id: as asked: octets of the signature, none: refused */
+	MSG_SIGNED,
 	MSG_USER = 64
 };
 

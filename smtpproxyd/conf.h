@@ -20,6 +20,10 @@
 #define CONF_CHOICES_MAX 256		/* destinations of a relay, resolved */
 #define CONF_RELAYS_MAX	1024
 #define CONF_PATH_MAX	256
+#define CONF_PKIS_MAX	256		/* as many keys, with the keyholder */
+#define CONF_TLS_PKIS_MAX 16		/* of one listener */
+#define CONF_CIPHERS_MAX 512		/* tls-ciphers; with NUL */
+#define CONF_BLOB_MAX	(1024 * 1024)	/* certificate files, together */
 
 /* RFC 5321 4.5.3.2; what each one means stands in smtpproxyd.conf(5). */
 enum conf_stage {
@@ -34,6 +38,7 @@ enum conf_stage {
 	STAGE_COMMAND,			/* 300 s, client idle */
 	STAGE_MESSAGE,			/* 0: no limit; total */
 	STAGE_SESSION,			/* 0: no limit; total */
+	STAGE_TLS,			/* 30 s, a handshake */
 	STAGES
 };
 
@@ -82,8 +87,44 @@ enum conf_forward {
 /* What becomes of STARTTLS between client and destination. */
 enum conf_starttls {
 	STARTTLS_HIDE = 0,		/* not offered, 502 */
-	STARTTLS_PASS			/* goes through, opaque from then on */
+	STARTTLS_PASS,			/* goes through, opaque from then on */
+	STARTTLS_TERMINATE		/* TLS of its own on either side */
 };
+
+/* TLS towards clients, of a listener. */
+enum conf_tls {
+	TLS_OFF = 0,
+	TLS_OFFER,			/* tls: STARTTLS is offered */
+	TLS_REQUIRE,			/* tls-require: no mail before it */
+	TLS_IMPLICIT			/* smtps */
+};
+
+/* Certificates of clients. */
+enum conf_tls_verify {
+	TLS_VERIFY_OFF = 0,		/* not asked for */
+	TLS_VERIFY_ASK,			/* verify: checked and logged */
+	TLS_VERIFY_REQUIRE		/* tls-require verify: or no TLS */
+};
+
+/* TLS towards a destination. */
+enum conf_dest_tls {
+	DEST_TLS_OFF = 0,
+	DEST_TLS_OPPORTUNISTIC,		/* what is offered; not verified */
+	DEST_TLS_NO_VERIFY,		/* TLS or no mail; not verified */
+	DEST_TLS_VERIFY			/* and a valid certificate */
+};
+
+/* How a fixed destination is told who the client is. */
+enum conf_identity {
+	CONF_IDENTITY_NONE = 0,
+	CONF_IDENTITY_XCLIENT,
+	CONF_IDENTITY_XFORWARD,
+	CONF_IDENTITY_PROXY_V1,
+	CONF_IDENTITY_PROXY_V2
+};
+
+#define CONF_TLS12	0x01		/* bits of tls_protocols */
+#define CONF_TLS13	0x02
 
 /* What a client meets whose destination can't be connected to. */
 enum conf_failure {
@@ -105,9 +146,68 @@ struct conf_check {
 	size_t			 nblocks;
 };
 
+/*
+ * A file of certificates, read by the parent and handed to workers as it is;
+ * two that name the same path have one.  A file of a key is never one.
+ */
+#define CONF_NO_BLOB	UINT32_MAX
+struct conf_blob {
+	char			 path[CONF_PATH_MAX];
+	uint32_t		 number;	/* from 0, in order */
+	uint8_t			*data;		/* with a NUL behind it */
+	size_t			 len;
+	size_t			 size;		/* reader only: as announced */
+	struct conf_blob	*next;
+};
+
+/* pki NAME: a certificate and its key. */
+struct conf_pki {
+	char			 name[CONF_HOST_MAX];
+	uint32_t		 number;	/* from 0: of its key too */
+	char			 cert_path[CONF_PATH_MAX];
+	char			 key_path[CONF_PATH_MAX]; /* not in workers */
+	uint32_t		 cert;		/* blob */
+	struct conf_place	 place;		/* of the line that came first */
+	struct conf_place	 cert_place;
+	struct conf_place	 key_place;
+	struct conf_pki		*next;
+};
+
+/* A pki as a listener names it. */
+struct conf_pki_name {
+	char			 name[CONF_HOST_MAX];	/* not in workers */
+	uint32_t		 pki;		/* number, of conf_finish() */
+	struct conf_place	 place;
+};
+
+/* The server's side of TLS: of a listener, or of starttls terminate. */
+struct conf_tls_server {
+	enum conf_tls		 mode;		/* of a listener */
+	enum conf_tls_verify	 verify;
+	struct conf_pki_name	*pkis;		/* array; the first is the
+						 * default */
+	size_t			 npkis;
+	char			 ca_path[CONF_PATH_MAX]; /* "": none */
+	uint32_t		 ca;		/* blob, CONF_NO_BLOB */
+};
+
+/* The client's side, towards destinations of a relay. */
+struct conf_tls_client {
+	enum conf_dest_tls	 mode;
+	int			 is_implicit;	/* smtps */
+	char			 ca_path[CONF_PATH_MAX]; /* "": the system's,
+						 * where it is needed */
+	uint32_t		 ca;		/* blob, CONF_NO_BLOB */
+};
+
 struct conf_listener {
 	struct addr		 addr;
+	uint32_t		 number;	/* of its relay, from 0 */
 	int			 is_divert;	/* pf divert-to, TPROXY */
+	struct conf_tls_server	 tls;
+	struct conf_check	 proxied;	/* proxy-protocol from <table>;
+						 * not in workers */
+	int			 allows_plain;	/* others plain; not in workers */
 	struct conf_place	 place;
 	struct conf_listener	*next;
 };
@@ -134,7 +234,8 @@ struct conf_relay {
 	char			 name[CONF_NAME_MAX];
 	uint32_t		 number;	/* in this generation */
 	struct conf_place	 place;
-	struct conf_listener	*listeners;	/* not in workers */
+	struct conf_listener	*listeners;
+	uint32_t		 nlisteners;
 	struct conf_destination	*destinations;	/* not in workers */
 	struct conf_choice	*choices;	/* array */
 	size_t			 nchoices;
@@ -149,6 +250,13 @@ struct conf_relay {
 	struct conf_check	 bypass;	/* clients, not in workers */
 	enum conf_starttls	 starttls;	/* default: FIXED hides it, the
 						 * others pass it */
+	struct conf_tls_server	 terminate;	/* starttls terminate; its mode
+						 * is unused */
+	struct conf_tls_client	 tls;		/* of forward, or of terminate */
+	enum conf_identity	 identity;
+	int			 adds_trace;	/* add-header trace */
+	unsigned int		 tls_protocols;	/* CONF_TLS12 | CONF_TLS13 */
+	char			 tls_ciphers[CONF_CIPHERS_MAX]; /* "": ours */
 	enum conf_failure	 on_failure;	/* not in workers */
 	uint32_t		 mark;		/* SO_MARK, 0: none; not in
 						 * workers */
@@ -206,6 +314,13 @@ struct conf {
 	struct conf_table	*tables;
 	struct conf_relay	*relays;	/* in the order of the file */
 	uint32_t		 nrelays;
+	struct conf_pki		*pkis;
+	uint32_t		 npkis;
+	struct conf_blob	*blobs;
+	uint32_t		 nblobs;
+	unsigned int		 tls_protocols;	/* global ones, of which a */
+	char			 tls_ciphers[CONF_CIPHERS_MAX]; /* relay has
+						 * its own where it says so */
 	struct conf_file	*files;		/* names that places point to */
 	struct conf_place	 place;		/* top of the file given */
 	uint32_t		 is_set;	/* parser only */

@@ -26,7 +26,8 @@ static const char *const	stage_names[STAGES] = {
 	[STAGE_DOT] = "dot",
 	[STAGE_COMMAND] = "command",
 	[STAGE_MESSAGE] = "message",
-	[STAGE_SESSION] = "session"
+	[STAGE_SESSION] = "session",
+	[STAGE_TLS] = "tls"
 };
 
 static const struct {

@@ -1,0 +1,84 @@
+#ifndef SESSION_TLS_H
+#define SESSION_TLS_H
+
+#include <sys/types.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/port/tls.h"
+#include "conf.h"
+#include "smtp_identity.h"
+
+/*
+ * TLS on one side of a session.  Runs in the worker, which has certificates
+ * and no private key: signatures come from the keyholder (key_client.h).  The
+ * library reads and writes the session's socket through a BIO of our own.
+ */
+struct tls_set;			/* contexts of one configuration */
+struct session_tls;		/* one connection */
+
+/* Before the sandbox: the library, and stacks for paused handshakes. */
+void	session_tls_init(void);
+
+/*
+ * The contexts of all listeners (or starttls terminate) and destinations of a
+ * configuration, which is borrowed, as are the tickets; NULL with *what when
+ * something does not parse or there is no memory.  Where no relay has TLS it
+ * is made all the same, and is empty.
+ */
+struct tls_set	*tls_set_new(const struct conf *,
+		    const struct port_tls_tickets *, const char **what);
+void		 tls_set_free(struct tls_set *);
+
+/* `wake`: a paused handshake can go on; called outside of this module. */
+typedef void session_tls_fn(void *);
+
+/*
+ * The server's side, with the certificates of that listener; or of the relay's
+ * starttls terminate (listener UINT32_MAX).  NULL without memory.
+ */
+struct session_tls *session_tls_accept(struct tls_set *, uint32_t relay,
+		    uint32_t listener, int fd, session_tls_fn *wake, void *);
+/*
+ * The client's side towards a destination of that relay: `host` is the name or
+ * address that its certificate must be for, where the relay verifies; a name
+ * is also sent (SNI).  NULL: no name is known, only the chain is checked.
+ */
+struct session_tls *session_tls_connect(struct tls_set *, uint32_t relay,
+		    const char *host, int fd, session_tls_fn *wake, void *);
+
+enum session_tls_result {
+	TLS_DONE = 0,
+	TLS_WANT_READ,
+	TLS_WANT_WRITE,
+	TLS_WAIT,		/* for `wake`: poll for nothing but an end */
+	TLS_FAILED		/* session_tls_error() says why */
+};
+enum session_tls_result	session_tls_handshake(struct session_tls *);
+
+/*
+ * As recv(2) and send(2): octets, 0 at the end (close_notify, or the
+ * connection's without it), -1 with errno: EAGAIN, EPROTO (the connection is
+ * broken; session_tls_error()), or the socket's own.  What a write did not
+ * take must be offered again first.
+ */
+ssize_t	session_tls_read(struct session_tls *, void *, size_t);
+ssize_t	session_tls_write(struct session_tls *, const void *, size_t);
+/* Octets are here that poll(2) on the socket does not show. */
+int	session_tls_has_input(const struct session_tls *);
+
+/* Say that no more will come (close_notify), if it can be said now. */
+void	session_tls_shut(struct session_tls *);
+/* The descriptor is not closed, and must be open still. */
+void	session_tls_free(struct session_tls *);
+
+/*
+ * Facts, of a handshake that is done; strings live as long as the connection.
+ * subject: one line, as RFC 2253 writes it, of the peer's certificate.
+ */
+void	session_tls_facts(const struct session_tls *, struct smtp_tls_facts *);
+/* "alert: handshake failure", "verify: certificate has expired", ... */
+const char	*session_tls_error(const struct session_tls *);
+
+#endif
