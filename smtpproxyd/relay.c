@@ -20,6 +20,25 @@ relay_init_timeouts(struct relay *r)
 	    sizeof(r->smtp.timeout_ms));
 }
 
+static void
+relay_init_tls(struct relay *r)
+{
+	const struct conf_relay	*cr = r->conf;
+
+	/* The engine's ways and the configuration's are one list. */
+	_Static_assert((int)CONF_IDENTITY_PROXY_V2 ==
+	    (int)IDENTITY_PROXY_V2, "identities");
+	r->smtp.identity = (enum smtp_identity)cr->identity;
+	r->smtp.adds_trace = cr->adds_trace;
+	r->smtp.terminates = cr->starttls == STARTTLS_TERMINATE;
+	if (r->smtp.terminates || cr->tls.is_implicit)
+		return;
+	if (cr->tls.mode == DEST_TLS_OPPORTUNISTIC)
+		r->smtp.dest_tls = SMTP_DEST_MAY;
+	else if (cr->tls.mode != DEST_TLS_OFF)
+		r->smtp.dest_tls = SMTP_DEST_MUST;
+}
+
 static int
 relay_init(struct relay *r, const struct conf *c, const struct conf_relay *cr)
 {
@@ -45,6 +64,7 @@ relay_init(struct relay *r, const struct conf *c, const struct conf_relay *cr)
 	r->smtp.max_errors = cr->limits.max_errors;
 	r->smtp.allow_pregreet = cr->pregreet == PREGREET_ALLOW;
 	r->smtp.normalize_newlines = cr->newlines == NEWLINES_NORMALIZE;
+	relay_init_tls(r);
 	relay_init_timeouts(r);
 	r->policy.max_recipients = cr->limits.max_recipients;
 	r->policy.max_message_size = cr->limits.max_message_size;

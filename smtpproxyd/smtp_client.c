@@ -33,6 +33,19 @@ smtp_client_hold(struct smtp_engine *e, struct smtp_input *i)
 	(void)i;
 }
 
+/* A STARTTLS of ours waits for its turn: nothing in clear may follow. */
+void
+smtp_client_held(struct smtp_engine *e, struct smtp_input *i)
+{
+	struct smtp_cmd	c;
+
+	smtp_cmd_parse(&c, buf_head(&e->held), e->held.used);
+	if (c.verb != VERB_STARTTLS)
+		return;
+	i->taken = i->len;
+	smtp_client_improper(e);
+}
+
 void
 smtp_client_drop(struct smtp_engine *e, struct smtp_input *i)
 {
@@ -45,8 +58,8 @@ smtp_client_drop(struct smtp_engine *e, struct smtp_input *i)
  * wait where it must (RFC 2920 3.1), and what it sends could be read as
  * something else than it means.
  */
-static void
-client_improper(struct smtp_engine *e)
+void
+smtp_client_improper(struct smtp_engine *e)
 {
 	smtp_say_last(e, "503 5.5.0 improper command pipelining", "4.7.0",
 	    "improper command pipelining");
@@ -81,7 +94,7 @@ smtp_client_asked(struct smtp_engine *e, struct smtp_input *i)
 	if (c.verb != VERB_DATA)
 		return;
 	i->taken = i->len;
-	client_improper(e);
+	smtp_client_improper(e);
 }
 
 void
@@ -94,7 +107,7 @@ smtp_client_strict(struct smtp_engine *e, struct smtp_input *i)
 	if (q != NULL && (q->verb == VERB_DATA || q->verb == VERB_AUTH ||
 	    q->verb == VERB_AUTH_LINE || q->verb == VERB_STARTTLS))
 		q->flags |= QUEUE_VOID;
-	client_improper(e);
+	smtp_client_improper(e);
 }
 
 /*
@@ -174,7 +187,7 @@ command_say_refusal(struct smtp_engine *e, enum smtp_verb verb,
 	if (!command_is_strict(verb) || e->is_done || e->state == SMTP_OVER)
 		return;
 	if (e->has_behind)
-		client_improper(e);
+		smtp_client_improper(e);
 	else if (e->queue_used > 0)
 		e->state = SMTP_WAIT_STRICT;
 }
@@ -277,7 +290,7 @@ smtp_client_auth(struct smtp_engine *e, struct smtp_input *i)
 	e->events |= EVENT_WIPE;
 	if (i->taken < i->len) {
 		i->taken = i->len;
-		client_improper(e);
+		smtp_client_improper(e);
 		return;
 	}
 	if (smtp_give(e, line, len) == -1 || smtp_give(e, "\r\n", 2) == -1)
@@ -347,10 +360,13 @@ data_refusal(struct smtp_engine *e)
 static const char *
 command_refusal(struct smtp_engine *e, const struct smtp_cmd *c, size_t len)
 {
-	struct smtp_path	p;
+	struct smtp_path	 p;
+	const char		*refusal;
 
 	if (len + 2 > smtp_verb_line_max(c->verb))
 		return "500 5.5.2 line too long";
+	if ((refusal = smtp_tls_refusal(e, c)) != NULL)
+		return refusal;
 	switch (c->verb) {
 	case VERB_NONE:
 		return len == 0 ? "500 5.5.2 empty command" :
@@ -390,7 +406,8 @@ command_must_hold(struct smtp_engine *e, enum smtp_verb verb)
 
 	if (e->queue_used == 0)
 		return 0;
-	if (verb == VERB_PASS)
+	if (verb == VERB_PASS || (verb == VERB_STARTTLS &&
+	    smtp_tls_ends_here(e)))
 		return 1;
 	if (verb != VERB_MAIL)
 		return 0;
@@ -475,7 +492,7 @@ smtp_command_take(struct smtp_engine *e, const uint8_t *line, size_t len)
 		return;
 	}
 	if (e->has_behind && command_is_strict(c.verb)) {
-		client_improper(e);
+		smtp_client_improper(e);
 		return;
 	}
 	if (command_keep(e, line, len) == -1)
@@ -551,6 +568,7 @@ command_forwarded(struct smtp_engine *e, const struct smtp_cmd *c)
 	case VERB_EHLO:
 		free(e->helo);
 		e->helo = text_copy(c->arg, c->arglen);
+		e->is_esmtp = c->verb == VERB_EHLO;
 		e->is_chunked = e->has_gap = 0;
 		return txn_closing(e);
 	case VERB_RSET:
@@ -585,11 +603,22 @@ smtp_command_go(struct smtp_engine *e)
 		smtp_bdat_forward(e);
 		return;
 	}
+	if (c.verb == VERB_STARTTLS && smtp_tls_ends_here(e)) {
+		smtp_tls_go(e);
+		return;
+	}
+	if (c.verb == VERB_MAIL && e->who != NULL && !e->is_xforwarded &&
+	    e->set->identity == IDENTITY_XFORWARD) {
+		smtp_trace_xforward(e);
+		return;
+	}
+	e->is_xforwarded = 0;
 	/* It may be refused, and then the transaction is another one than
 	 * what follows was meant for. */
 	is_doubtful = (c.verb == VERB_MAIL && e->txn_now != -1) ||
 	    (c.verb == VERB_RSET && c.arglen > 0);
-	if (smtp_give(e, line, len) == -1 || smtp_give(e, "\r\n", 2) == -1)
+	if ((c.verb == VERB_MAIL ? smtp_trace_mail(e, line, len) :
+	    smtp_give(e, line, len)) == -1 || smtp_give(e, "\r\n", 2) == -1)
 		return;
 	txn = command_forwarded(e, &c);
 	smtp_queue_push(e, c.verb, ORIGIN_CLIENT, 0, txn);

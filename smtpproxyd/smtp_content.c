@@ -41,6 +41,7 @@ smtp_content_start(struct smtp_engine *e, int txn)
 	smtp_data_start(&e->data, e->set->normalize_newlines);
 	e->state = SMTP_CONTENT;
 	e->progress_ms[SMTP_CLIENT] = e->now_ms;
+	smtp_trace_data(e);
 }
 
 static int
@@ -232,11 +233,14 @@ smtp_bdat_refuse(struct smtp_engine *e, const char *reply)
 }
 
 static const char *
-bdat_refusal(struct smtp_engine *e)
+bdat_refusal(struct smtp_engine *e, const struct smtp_cmd *c)
 {
 	struct smtp_txn	*t = smtp_txn_at(e, e->txn_now);
+	const char	*refusal;
 	uint64_t	 size = 0;
 
+	if ((refusal = smtp_tls_refusal(e, c)) != NULL)
+		return refusal;
 	if (!(e->ehlo.passed & EHLO_CHUNKING))
 		return "502 5.5.1 BDAT not offered";
 	if (t != NULL ? t->is_dead : e->has_gap)
@@ -268,7 +272,7 @@ smtp_bdat_take(struct smtp_engine *e, const struct smtp_cmd *c, size_t len)
 		smtp_bdat_bad(e, "501 5.5.4 syntax: BDAT size [LAST]");
 		return;
 	}
-	if ((refusal = bdat_refusal(e)) != NULL) {
+	if ((refusal = bdat_refusal(e, c)) != NULL) {
 		smtp_bdat_refuse(e, refusal);
 		return;
 	}
@@ -291,8 +295,13 @@ smtp_bdat_forward(struct smtp_engine *e)
 {
 	struct smtp_txn	*t = smtp_txn_at(e, e->txn_now);
 
-	if (t != NULL)
+	if (t != NULL) {
+		if (!t->has_bdat)
+			smtp_trace_bdat(e);
 		t->has_bdat = 1;
+	}
+	if (e->is_done)
+		return;
 	smtp_data_start_chunk(&e->data, e->bdat.size, !e->is_chunked,
 	    e->bdat.is_last, t != NULL && t->is_binary);
 	e->is_chunked = 1;

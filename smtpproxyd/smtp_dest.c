@@ -63,7 +63,8 @@ smtp_dest_feed(struct smtp_engine *e, struct smtp_input *i)
 		smtp_dest_bad(e, "bare CR or NUL");
 		return;
 	}
-	is_long = q != NULL && (q->verb == VERB_EHLO || q->verb == VERB_HELP);
+	is_long = q != NULL && (q->verb == VERB_EHLO || q->verb == VERB_HELP ||
+	    e->prelude == PRELUDE_EHLO);
 	is_utf8 = (e->ehlo.passed & EHLO_SMTPUTF8) != 0;
 	switch (smtp_reply_line(&e->reply, line, len, is_long, is_utf8)) {
 	case SMTP_REPLY_MORE:
@@ -98,22 +99,21 @@ smtp_dest_greeting(struct smtp_engine *e, struct smtp_input *i)
 {
 	unsigned int	code = e->reply.code;
 
-	(void)i;
+	if (e->prelude != PRELUDE_GREETING) {
+		smtp_prelude_reply(e, i);
+		return;
+	}
 	if (!smtp_verb_may_reply(VERB_GREETING, code)) {
 		smtp_dest_bad(e, "greeting");
 		return;
 	}
-	reply_tell(e);
-	if (code >= 400) {
-		smtp_set_reason(e, "destination refused", e->reply.text,
-		    e->reply.used);
-		smtp_over(e, "destination refused");
+	if (code < 400) {
+		smtp_prelude_start(e);
 		return;
 	}
-	smtp_reply_clear(&e->reply);
-	smtp_queue_pop(e);
-	e->dest = DEST_READY;
-	e->state = SMTP_COMMAND;
+	reply_tell(e);
+	smtp_set_reason(e, "destination refused", e->reply.text, e->reply.used);
+	smtp_over(e, "destination refused");
 }
 
 /* What was to end the transaction was refused: it stands. */
@@ -133,6 +133,9 @@ txn_stands(struct smtp_engine *e, int txn)
 static void
 reply_to_ehlo(struct smtp_engine *e, const struct smtp_queue_entry *q)
 {
+	struct smtp_ehlo_rules	rules;
+	int			adds_starttls;
+
 	if (e->reply.code >= 300) {
 		txn_stands(e, q->txn);
 		reply_tell(e);
@@ -141,11 +144,14 @@ reply_to_ehlo(struct smtp_engine *e, const struct smtp_queue_entry *q)
 	smtp_txn_end(e, q->txn, "abandoned");
 	memset(&e->ehlo, 0, sizeof(e->ehlo));
 	e->has_pipelining = 0;
+	e->must_ehlo = 0;
 	if (q->verb == VERB_HELO || e->is_client_lost) {
 		reply_tell(e);
 		return;
 	}
-	if (smtp_ehlo_filter(&e->ehlo, &e->set->ehlo, e->reply.text,
+	adds_starttls = smtp_tls_rules(e, &rules,
+	    smtp_ehlo_offered(e->reply.text, e->reply.used));
+	if (smtp_ehlo_filter(&e->ehlo, &rules, adds_starttls, e->reply.text,
 	    e->reply.used, &e->out[SMTP_CLIENT]) == -1) {
 		smtp_over(e, "out of memory");
 		return;
@@ -329,6 +335,20 @@ reply_effect(struct smtp_engine *e, const struct smtp_queue_entry *q)
 	}
 }
 
+/* What we have asked by ourselves: the client hears nothing of it. */
+static void
+reply_to_ours(struct smtp_engine *e, const struct smtp_queue_entry *q)
+{
+	if (q->verb == VERB_STARTTLS)
+		smtp_tls_reply(e);
+	else if (q->verb == VERB_XFORWARD && e->state == SMTP_WAIT &&
+	    e->held.used > 0) {
+		/* It is for the destination's log: no reason to refuse. */
+		e->is_xforwarded = 1;
+		smtp_command_go(e);
+	}
+}
+
 /* 421 at any time is the destination's farewell: passed on, then the end. */
 static void
 reply_421(struct smtp_engine *e)
@@ -423,9 +443,13 @@ smtp_dest_reply(struct smtp_engine *e, struct smtp_input *i)
 	}
 	q = *first;
 	smtp_queue_pop(e);
-	reply_effect(e, &q);
-	if (!e->is_done)
-		reply_count(e);
+	if (q.origin == ORIGIN_PROXY)
+		reply_to_ours(e, &q);
+	else {
+		reply_effect(e, &q);
+		if (!e->is_done)
+			reply_count(e);
+	}
 	smtp_reply_clear(&e->reply);
 }
 
@@ -458,6 +482,11 @@ smtp_dest_next(struct smtp_engine *e, struct smtp_input *i)
 	e->dest = DEST_NONE;
 	e->turn_ms = e->now_ms;
 	e->events |= EVENT_NEXT_CHOICE;
+	e->prelude = PRELUDE_GREETING;
+	e->is_tls[SMTP_DEST] = e->is_dest_verified = 0;
+	e->attrs = 0;
+	buf_clear(&e->said);
+	buf_clear(&e->out[SMTP_DEST]);
 	smtp_line_clear(&e->line[SMTP_DEST]);
 	smtp_reply_clear(&e->reply);
 }

@@ -298,11 +298,11 @@ ehlo_put_line(struct ehlo_out *out, struct smtp_ehlo *ehlo,
 	}
 }
 
-/* What the destination offers; its first line is a greeting. */
-static uint32_t
-ehlo_offered(struct ehlo_text reply)
+/* The first line is a greeting. */
+uint32_t
+smtp_ehlo_offered(const uint8_t *text, size_t len)
 {
-	struct ehlo_text	line;
+	struct ehlo_text	reply = { text, len }, line;
 	uint32_t		offered = 0;
 
 	(void)ehlo_next_line(&reply, &line);
@@ -311,9 +311,28 @@ ehlo_offered(struct ehlo_text reply)
 	return offered;
 }
 
+const uint8_t *
+smtp_ehlo_words(const uint8_t *text, size_t len, const char *keyword,
+    size_t *wordslen)
+{
+	struct ehlo_text	reply = { text, len }, line, word;
+
+	(void)ehlo_next_line(&reply, &line);
+	while (ehlo_next_line(&reply, &line)) {
+		if (line.len == 0 || *line.p == ' ')
+			continue;
+		(void)ehlo_next_word(&line, &word);
+		if (!str_is_equal_nocase(word.p, word.len, keyword))
+			continue;
+		*wordslen = line.len;
+		return line.p;
+	}
+	return NULL;
+}
+
 int
 smtp_ehlo_filter(struct smtp_ehlo *ehlo, const struct smtp_ehlo_rules *rules,
-    const uint8_t *text, size_t len, struct buf *to)
+    int adds_starttls, const uint8_t *text, size_t len, struct buf *to)
 {
 	struct ehlo_text	reply = { text, len }, line;
 	struct ehlo_out		out = { NULL, 0, 0 };
@@ -321,7 +340,7 @@ smtp_ehlo_filter(struct smtp_ehlo *ehlo, const struct smtp_ehlo_rules *rules,
 	size_t			size;
 
 	memset(ehlo, 0, sizeof(*ehlo));
-	ehlo->offered = ehlo_offered(reply);
+	ehlo->offered = smtp_ehlo_offered(text, len);
 	ehlo->passed = ehlo->offered & ~rules->remove;
 	/* RFC 3030 3: binary content can come by BDAT only. */
 	if ((ehlo->passed & EHLO_CHUNKING) == 0)
@@ -332,7 +351,15 @@ smtp_ehlo_filter(struct smtp_ehlo *ehlo, const struct smtp_ehlo_rules *rules,
 	if (!ehlo_next_line(&reply, &line))
 		line.len = 0;
 	ehlo_put_line(&out, ehlo, rules, 0, &line);
+	if (adds_starttls) {
+		ehlo->passed &= ~EHLO_STARTTLS;
+		line.p = (const uint8_t *)"STARTTLS";
+		line.len = 8;
+		ehlo_put_line(&out, ehlo, rules, 0, &line);
+	}
 	left = ehlo->passed;
+	if (adds_starttls)
+		ehlo->passed |= EHLO_STARTTLS;
 	while (ehlo_next_line(&reply, &line)) {
 		if ((bit = ehlo_bit(&line) & left) == 0)
 			continue;

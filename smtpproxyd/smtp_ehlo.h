@@ -57,11 +57,22 @@ struct smtp_ehlo {
  * allowed, and goes altogether when none is left.  Keywords: RFC 5321 4.1.1.1
  * syntax, any case; of two lines with the same keyword the first decides and
  * the second is taken out.  BINARYMIME goes with CHUNKING (RFC 3030 3).
+ *   adds_starttls  ours is offered, whatever the destination's
  *   returns   0, or -1 when out has no memory, or no room for the text and 64
  *             octets more: then nothing was added
  */
 int	smtp_ehlo_filter(struct smtp_ehlo *, const struct smtp_ehlo_rules *,
-	    const uint8_t *text, size_t len, struct buf *out);
+	    int adds_starttls, const uint8_t *text, size_t len,
+	    struct buf *out);
+
+/* EHLO_* in a complete 250 reply to EHLO. */
+uint32_t smtp_ehlo_offered(const uint8_t *text, size_t len);
+/*
+ * What stands behind a keyword in such a reply (any case; the first such
+ * line), borrowed from it: NULL when it is not there.
+ */
+const uint8_t	*smtp_ehlo_words(const uint8_t *text, size_t len,
+		    const char *keyword, size_t *wordslen);
 
 /* May a client's AUTH name this mechanism under the rules? */
 int	smtp_ehlo_has_mech(const struct smtp_ehlo_rules *, const void *,

@@ -24,7 +24,7 @@ const struct smtp_cell smtp_machine[SMTP_STATES][SMTP_EVENTS] = {
 	    DO(smtp_dest_greeting), DO(smtp_dest_next) },
 	[SMTP_COMMAND] = { DO(smtp_client_command), DO(engine_end_later),
 	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
-	[SMTP_HELD] = { DO(smtp_client_hold), DO(engine_end_later),
+	[SMTP_HELD] = { DO(smtp_client_held), DO(engine_end_later),
 	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
 	[SMTP_ASKED] = { DO(smtp_client_asked), DO(engine_end_later),
 	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
@@ -44,6 +44,8 @@ const struct smtp_cell smtp_machine[SMTP_STATES][SMTP_EVENTS] = {
 	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
 	[SMTP_TLS_FIRST] = { DO(smtp_opaque_first), DO(engine_end_now),
 	    DO(smtp_opaque_injected), DO(smtp_dest_gone) },
+	[SMTP_TLS] = { DO(smtp_tls_octets), DO(engine_end_now),
+	    DO(smtp_dest_reply), DO(smtp_dest_gone) },
 	[SMTP_OPAQUE] = { DO(smtp_opaque_client), DO(smtp_opaque_client_end),
 	    DO(smtp_opaque_dest), DO(smtp_opaque_dest_end) },
 	[SMTP_LAST] = { DO(smtp_client_last), DO(engine_end_now),
@@ -344,7 +346,8 @@ engine_is_between(const struct smtp_engine *e)
 {
 	return e->txn_now == -1 && (e->state == SMTP_COMMAND ||
 	    e->state == SMTP_HELD || e->state == SMTP_WAIT ||
-	    e->state == SMTP_WAIT_STRICT || e->state == SMTP_TLS_FIRST);
+	    e->state == SMTP_WAIT_STRICT || e->state == SMTP_TLS_FIRST ||
+	    e->state == SMTP_TLS);
 }
 
 void
@@ -353,7 +356,7 @@ smtp_settle(struct smtp_engine *e)
 	smtp_queue_flush(e);
 	if (e->has_failed)
 		smtp_over(e, "out of memory");
-	if (e->is_done || e->queue_used > 0)
+	if (e->is_done || e->queue_used > 0 || e->dest == DEST_TLS)
 		return;
 	if (e->is_client_lost) {
 		smtp_over(e, "client lost");
@@ -432,6 +435,8 @@ engine_feed_dest(struct smtp_engine *e, const uint8_t *in, size_t len)
 		if (i.taken == 0)
 			break;
 	}
+	if (e->dest == DEST_TLS && taken < len)
+		smtp_tls_injected(e);
 	/* What a destination said that is given up counts for nothing. */
 	return e->dest == DEST_GONE || e->dest == DEST_NONE ? len : taken;
 }
@@ -597,6 +602,7 @@ smtp_state_name(enum smtp_state s)
 		[SMTP_SKIP_CONTENT] = "skip-content",
 		[SMTP_SKIP_CHUNK] = "skip-chunk",
 		[SMTP_TLS_FIRST] = "tls-first",
+		[SMTP_TLS] = "tls",
 		[SMTP_OPAQUE] = "opaque",
 		[SMTP_LAST] = "last",
 		[SMTP_OVER] = "over"

@@ -10,6 +10,7 @@
 #include "smtp_cmd.h"
 #include "smtp_data.h"
 #include "smtp_ehlo.h"
+#include "smtp_identity.h"
 #include "smtp_line.h"
 #include "smtp_path.h"
 #include "smtp_reply.h"
@@ -51,6 +52,8 @@ enum smtp_state {
 	SMTP_SKIP_CHUNK,	/* a refused chunk, dropped */
 	SMTP_TLS_FIRST,		/* 220 to STARTTLS is out: the client's
 				 * handshake comes first, or nothing does */
+	SMTP_TLS,		/* our own 220 to STARTTLS was said, and the
+				 * client's handshake is under way */
 	SMTP_OPAQUE,		/* octets pass unread, both ways */
 	SMTP_LAST,		/* all is said; one more command is answered */
 	SMTP_OVER,		/* nothing is read any more */
@@ -61,8 +64,34 @@ enum smtp_dest_state {
 	DEST_NONE = 0,
 	DEST_CONNECTING,
 	DEST_GREETING,
+	DEST_TLS,		/* a handshake is under way */
 	DEST_READY,
 	DEST_GONE
+};
+
+/*
+ * What is said to a destination before the client sees its greeting; the value
+ * is the reply that is awaited.
+ */
+enum smtp_prelude {
+	PRELUDE_GREETING = 0,
+	PRELUDE_EHLO,
+	PRELUDE_STARTTLS,
+	PRELUDE_XCLIENT
+};
+
+/* STARTTLS towards the destination, of our own. */
+enum smtp_dest_tls {
+	SMTP_DEST_CLEAR = 0,		/* none; or TLS from the first octet */
+	SMTP_DEST_MAY,			/* where it is offered */
+	SMTP_DEST_MUST
+};
+
+/* STARTTLS towards the client, of our own. */
+enum smtp_client_tls {
+	SMTP_CLIENT_CLEAR = 0,
+	SMTP_CLIENT_MAY,		/* offered */
+	SMTP_CLIENT_MUST		/* no mail before it (530) */
 };
 
 /* Stages at which a question is asked; policy comes in here. */
@@ -102,6 +131,11 @@ struct smtp_settings {
 	uint32_t		 max_errors;		/* 0: no limit */
 	int			 allow_pregreet;
 	int			 normalize_newlines;	/* of DATA */
+	enum smtp_dest_tls	 dest_tls;
+	int			 terminates;	/* STARTTLS ends here on both
+						 * sides, where it is offered */
+	enum smtp_identity	 identity;
+	int			 adds_trace;
 	const char *const	*pass_verbs;	/* NULL-terminated, or NULL */
 	int64_t			 timeout_ms[SMTP_TIMEOUTS];	/* 0: none */
 };
@@ -192,6 +226,10 @@ enum smtp_opaque {
 #define EVENT_SHUT_DEST		0x10	/* opaque: the client's end has come,
 					 * pass it on once all is sent */
 #define EVENT_SHUT_CLIENT	0x20	/* likewise, the other way */
+#define EVENT_TLS_CLIENT	0x40	/* once all is sent: a TLS handshake as
+					 * the server; nothing is read in clear
+					 * any more */
+#define EVENT_TLS_DEST		0x80	/* likewise as the client */
 
 struct smtp_engine {
 	const struct smtp_settings *set;
@@ -203,6 +241,13 @@ struct smtp_engine {
 	uint8_t		 state;			/* enum smtp_state */
 	uint8_t		 dest;			/* enum smtp_dest_state */
 	uint8_t		 events;
+	uint8_t		 prelude;		/* enum smtp_prelude */
+	uint8_t		 client_tls;		/* enum smtp_client_tls */
+	uint8_t		 is_tls[SMTP_SIDES];
+	uint8_t		 is_dest_verified;	/* its certificate */
+	uint8_t		 must_ehlo;		/* TLS begins anew */
+	uint8_t		 is_esmtp;		/* the client said EHLO */
+	uint8_t		 is_xforwarded;		/* for the MAIL held */
 	uint8_t		 has_pipelining;	/* destination's last EHLO */
 	uint8_t		 has_ended[SMTP_SIDES];	/* its end came */
 	uint8_t		 is_client_lost;	/* reset: can't be told */
@@ -228,6 +273,7 @@ struct smtp_engine {
 	uint8_t		 stage;			/* of the open question */
 	int8_t		 txn_now;		/* client's current, -1: none */
 
+	uint32_t	 attrs;			/* ATTR_* of the destination */
 	uint32_t	 question;		/* its number */
 	uint32_t	 nerrors;
 	uint32_t	 nmessages;		/* numbers given */
@@ -260,6 +306,8 @@ struct smtp_engine {
 	struct smtp_txn	 txn[SMTP_TXNS];
 	char		*helo;			/* owned; NULL: none yet */
 	const char	*reason;		/* why it is over */
+	const char	*choice_reason;		/* why a choice was no use */
+	const struct smtp_identity_facts *who;	/* NULL: nobody asks */
 	char		*reason_text;		/* peer's words; owned */
 };
 
@@ -277,6 +325,33 @@ void	smtp_engine_clear(struct smtp_engine *);
  * can be had.
  */
 void	smtp_engine_bypass(struct smtp_engine *, int64_t now_ms);
+
+/*
+ * Right after init: what the listener does about TLS, and who the client is,
+ * borrowed for the session's life.  The facts of its TLS may be filled in
+ * later, before smtp_engine_tls_up().
+ */
+void	smtp_engine_set_client(struct smtp_engine *, enum smtp_client_tls,
+	    const struct smtp_identity_facts *);
+
+/*
+ * What goes to a destination before all else, TLS included: a PROXY header,
+ * where one is configured.  After the connection stands, before
+ * smtp_engine_connected().
+ */
+void	smtp_engine_preamble(struct smtp_engine *, int64_t now_ms);
+
+/*
+ * A handshake is done: one that EVENT_TLS_* asked for, or the one that the
+ * connection began with (smtps), before the greeting.  What came in clear from
+ * that side counts no more (RFC 3207 4.2).
+ *   is_verified  the certificate was asked for and is good
+ */
+void	smtp_engine_tls_up(struct smtp_engine *, enum smtp_side,
+	    int is_verified, int64_t now_ms);
+/* It failed; the reason is constant text. */
+void	smtp_engine_tls_failed(struct smtp_engine *, enum smtp_side,
+	    const char *reason, int64_t now_ms);
 
 /*
  * The destination's connection stands; or could not be made, or was given up,

@@ -7,7 +7,8 @@
  * What the files of the engine share among themselves; nobody else includes
  * this.  smtp_engine.c has the table of states and events, smtp_step.c the one
  * place where it is used, smtp_client.c the commands, smtp_content.c DATA and
- * BDAT, smtp_dest.c the replies, smtp_opaque.c what passes unread,
+ * BDAT, smtp_dest.c the replies, smtp_opaque.c what passes unread, smtp_tls.c
+ * the two ends of STARTTLS, smtp_prelude.c what a destination is told first,
  * smtp_queue.c what is outstanding, smtp_wait.c the time.
  */
 #define SMTP_OUT_DEST_MAX	BUF_SMALL
@@ -129,7 +130,9 @@ void	smtp_say_last(struct smtp_engine *, const char *reply,
 /* smtp_client.c */
 smtp_step_fn	smtp_client_early, smtp_client_command, smtp_client_strict,
 		smtp_client_auth, smtp_client_last, smtp_client_drop,
-		smtp_client_hold, smtp_client_asked;
+		smtp_client_hold, smtp_client_held, smtp_client_asked;
+/* Octets behind a command that nothing may follow: the session ends. */
+void	smtp_client_improper(struct smtp_engine *);
 /* A complete command line, new or held. */
 void	smtp_command_take(struct smtp_engine *, const uint8_t *, size_t);
 /* The question about the held line was answered with "pass". */
@@ -169,6 +172,43 @@ smtp_step_fn	smtp_dest_greeting, smtp_dest_reply, smtp_dest_early,
 		smtp_dest_ignore, smtp_dest_gone, smtp_dest_gone_content,
 		smtp_dest_next;
 void	smtp_dest_bad(struct smtp_engine *, const char *fault);
+
+/* smtp_prelude.c */
+
+/* The greeting is good: what we have to say first, or it is the client's. */
+void	smtp_prelude_start(struct smtp_engine *);
+smtp_step_fn	smtp_prelude_reply;
+void	smtp_prelude_tls_up(struct smtp_engine *);
+/* This destination is no use: the next one.  Constant text. */
+void	smtp_prelude_fail(struct smtp_engine *, const char *reason);
+
+/* smtp_tls.c */
+
+/* Does STARTTLS of a client end here? */
+int	smtp_tls_ends_here(const struct smtp_engine *);
+/* What we refuse by ourselves because of TLS, or NULL. */
+const char	*smtp_tls_refusal(const struct smtp_engine *,
+		    const struct smtp_cmd *);
+/* The rules for an EHLO reply, as TLS stands now; 1: we offer STARTTLS. */
+int	smtp_tls_rules(const struct smtp_engine *, struct smtp_ehlo_rules *,
+	    uint32_t offered);
+/* The client's STARTTLS may go on. */
+void	smtp_tls_go(struct smtp_engine *);
+/* The destination's reply to our STARTTLS, behind the client's. */
+void	smtp_tls_reply(struct smtp_engine *);
+/* Octets in clear behind a 220, the destination's and ours. */
+void	smtp_tls_injected(struct smtp_engine *);
+smtp_step_fn	smtp_tls_octets;
+
+/* smtp_trace.c: what we add to the dialogue about the client. */
+
+/* XFORWARD goes first: the MAIL that is held goes on with its reply. */
+void	smtp_trace_xforward(struct smtp_engine *);
+/* The trace header, in front of the first octet of content. */
+void	smtp_trace_data(struct smtp_engine *);
+void	smtp_trace_bdat(struct smtp_engine *);
+/* MAIL, with SIZE= raised by the header's length. */
+int	smtp_trace_mail(struct smtp_engine *, const uint8_t *, size_t);
 
 /* smtp_opaque.c */
 smtp_step_fn	smtp_opaque_first, smtp_opaque_injected, smtp_opaque_client,

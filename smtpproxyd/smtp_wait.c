@@ -16,6 +16,7 @@ enum wait_kind {
 	WAIT_DEST,
 	WAIT_DEST_READ,		/* likewise, inside content */
 	WAIT_OPAQUE,		/* for either side */
+	WAIT_TLS,		/* a handshake */
 	WAIT_LAST
 };
 
@@ -87,6 +88,8 @@ wait_for_connection(const struct smtp_engine *e, struct wait *w)
 	/* None: the parent was asked for the next one. */
 	if (e->dest == DEST_CONNECTING || e->dest == DEST_NONE)
 		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_CONNECT, e->turn_ms);
+	else if (e->dest == DEST_TLS)
+		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_TLS, e->turn_ms);
 	else if (e->dest == DEST_GREETING)
 		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_GREETING,
 		    later(e->turn_ms, e->progress_ms[SMTP_DEST]));
@@ -120,6 +123,8 @@ wait_now(const struct smtp_engine *e, struct wait *w)
 		wait_for_connection(e, w);
 	else if (e->state == SMTP_OPAQUE)
 		wait_for_octets(e, w);
+	else if (e->state == SMTP_TLS || e->dest == DEST_TLS)
+		wait_set(w, WAIT_TLS, SMTP_TIMEOUT_TLS, e->turn_ms);
 	else if (e->is_client_blocked)
 		wait_set(w, WAIT_CLIENT_READ, SMTP_TIMEOUT_BLOCK,
 		    e->sent_ms[SMTP_CLIENT]);
@@ -239,6 +244,10 @@ smtp_engine_timeout(struct smtp_engine *e, int64_t now_ms)
 		break;
 	case WAIT_OPAQUE:
 		smtp_over(e, "timeout: no octets");
+		break;
+	case WAIT_TLS:
+		smtp_over_421(e, "4.7.0", "timeout of TLS handshake",
+		    "timeout of TLS handshake");
 		break;
 	case WAIT_LAST:
 		smtp_over_421(e, "4.3.0", "closing connection", "refused");

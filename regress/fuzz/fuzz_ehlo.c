@@ -114,7 +114,7 @@ check_again(const struct smtp_ehlo *ehlo, const struct smtp_ehlo_rules *rules,
 	struct buf		twice;
 
 	buf_init(&twice, NULL, 2 * SMTP_REPLY_MAX);
-	HOLDS(smtp_ehlo_filter(&again, rules, buf_head(out), out->used,
+	HOLDS(smtp_ehlo_filter(&again, rules, 0, buf_head(out), out->used,
 	    &twice) == 0);
 	HOLDS(twice.used == out->used);
 	HOLDS(memcmp(buf_head(&twice), buf_head(out), out->used) == 0);
@@ -165,10 +165,10 @@ LLVMFuzzerTestOneInput(const uint8_t *in, size_t len)
 
 	buf_init(&out, NULL, 2 * SMTP_REPLY_MAX);
 	if (len <= SMTP_REPLY_MAX)
-		HOLDS(smtp_ehlo_filter(&ehlo, &rules, in, len, &out) == 0);
+		HOLDS(smtp_ehlo_filter(&ehlo, &rules, 0, in, len, &out) == 0);
 	buf_clear(&out);
 	if (read_reply(&r, in, len)) {
-		HOLDS(smtp_ehlo_filter(&ehlo, &rules, r.text, r.used,
+		HOLDS(smtp_ehlo_filter(&ehlo, &rules, 0, r.text, r.used,
 		    &out) == 0);
 		check_lines(&ehlo, &rules, buf_head(&out), out.used);
 		check_again(&ehlo, &rules, &out);

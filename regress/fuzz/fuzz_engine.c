@@ -348,8 +348,7 @@ run_start(struct run *r, uint32_t seed, const uint8_t *data, size_t len)
 	if (len > 0 && data[0] == 'O')
 		set_options(r, data + 1, len - 1);
 	play_start(&r->p);
-	smtp_engine_connected(&r->p.e, r->p.now_ms);
-	play_run(&r->p);
+	play_connected(&r->p);
 }
 
 static void

@@ -30,6 +30,8 @@ static const char *const	about_state[SMTP_STATES] = {
 	[SMTP_SKIP_CHUNK] = "a refused chunk, read and dropped",
 	[SMTP_TLS_FIRST] = "220 to STARTTLS is out; the client's handshake "
 	    "comes first",
+	[SMTP_TLS] = "our 220 to STARTTLS is out; a handshake is under way, "
+	    "and nothing in clear counts",
 	[SMTP_OPAQUE] = "octets pass unread, both ways",
 	[SMTP_LAST] = "all is said, the destination is closed; one more "
 	    "command is answered",
@@ -44,6 +46,9 @@ static const struct about	about_step[] = {
 	    "about, held, or sent on" },
 	{ "smtp_client_hold", "takes nothing; the octets stay where they "
 	    "are" },
+	{ "smtp_client_held", "the same, but octets behind a STARTTLS that "
+	    "ends here are improper pipelining: the session ends" },
+	{ "smtp_tls_octets", "octets in clear: injection, the session ends" },
 	{ "smtp_client_asked", "the same, but octets behind a DATA are "
 	    "improper pipelining: the session ends" },
 	{ "smtp_client_strict", "improper pipelining: the session ends" },
@@ -165,7 +170,7 @@ print_others(void)
 	(void)printf("\n## What else changes the state\n\n"
 	    "No steps of the table: an answer to a question, the time "
 	    "(`smtp_wait.c`),\na stop of the program, octets that left, a "
-	    "bypass, and octets of the\ndestination that are no reply.\n\n"
+	    "bypass, a TLS handshake's outcome, and octets of the\ndestination that are no reply.\n\n"
 	    "| state | cause | leads to |\n|---|---|---|\n");
 	for (s = 0; s < SMTP_STATES; s++)
 		for (cause = SMTP_EVENTS; cause < MOVE_TABLE; cause++)

@@ -13,6 +13,8 @@ enum move_cause {
 	MOVE_STOP,
 	MOVE_SENT,			/* octets have left */
 	MOVE_BYPASS,
+	MOVE_TLS_UP,			/* a handshake is done */
+	MOVE_TLS_FAILED,
 	MOVE_TABLE,			/* of these the table has a column */
 	/* And these lead from any state to the end. */
 	MOVE_FROM_ANY = MOVE_TABLE,
@@ -34,7 +36,9 @@ move_cause_name(unsigned int cause)
 		[MOVE_STOP] = "stop",
 		[MOVE_FAIL] = "failure",
 		[MOVE_SENT] = "octets sent",
-		[MOVE_BYPASS] = "bypass"
+		[MOVE_BYPASS] = "bypass",
+		[MOVE_TLS_UP] = "TLS up",
+		[MOVE_TLS_FAILED] = "TLS failed"
 	};
 
 	if (cause < SMTP_EVENTS)
@@ -58,12 +62,15 @@ static const uint32_t	moves[SMTP_STATES][MOVE_TABLE] = {
 		[ON_DEST_END] = TO(SMTP_GREETING),
 		[MOVE_ANSWER] = TO(SMTP_OVER),
 		[MOVE_STOP] = TO(SMTP_OVER),
-		[MOVE_BYPASS] = TO(SMTP_OPAQUE)
+		[MOVE_BYPASS] = TO(SMTP_OPAQUE),
+		[MOVE_TLS_UP] = TO(SMTP_GREETING) | TO(SMTP_COMMAND),
+		[MOVE_TLS_FAILED] = TO(SMTP_GREETING) | TO(SMTP_OVER)
 	},
 	[SMTP_COMMAND] = {
 		[ON_OCTETS] = TO(SMTP_COMMAND) | TO(SMTP_HELD) |
 		    TO(SMTP_ASKED) | TO(SMTP_WAIT) | TO(SMTP_WAIT_STRICT) |
-		    TO(SMTP_CHUNK) | TO(SMTP_SKIP_CHUNK) | TO(SMTP_OVER),
+		    TO(SMTP_CHUNK) | TO(SMTP_SKIP_CHUNK) | TO(SMTP_TLS) |
+		    TO(SMTP_OVER),
 		[ON_CLIENT_END] = TO(SMTP_COMMAND) | TO(SMTP_OVER),
 		[ON_REPLY] = TO(SMTP_COMMAND) | TO(SMTP_LAST) | TO(SMTP_OVER),
 		[ON_DEST_END] = TO(SMTP_OVER),
@@ -72,10 +79,10 @@ static const uint32_t	moves[SMTP_STATES][MOVE_TABLE] = {
 		[MOVE_STOP] = TO(SMTP_OVER)
 	},
 	[SMTP_HELD] = {
-		[ON_OCTETS] = TO(SMTP_HELD),
+		[ON_OCTETS] = TO(SMTP_HELD) | TO(SMTP_OVER),
 		[ON_CLIENT_END] = TO(SMTP_HELD),
 		[ON_REPLY] = TO(SMTP_HELD) | TO(SMTP_ASKED) | TO(SMTP_WAIT) |
-		    TO(SMTP_LAST) | TO(SMTP_OVER),
+		    TO(SMTP_TLS) | TO(SMTP_LAST) | TO(SMTP_OVER),
 		[ON_DEST_END] = TO(SMTP_OVER),
 		[MOVE_BAD_REPLY] = TO(SMTP_OVER),
 		[MOVE_TIMEOUT] = TO(SMTP_OVER)
@@ -97,7 +104,9 @@ static const uint32_t	moves[SMTP_STATES][MOVE_TABLE] = {
 		    TO(SMTP_OVER),
 		[ON_DEST_END] = TO(SMTP_OVER),
 		[MOVE_BAD_REPLY] = TO(SMTP_OVER),
-		[MOVE_TIMEOUT] = TO(SMTP_OVER)
+		[MOVE_TIMEOUT] = TO(SMTP_OVER),
+		[MOVE_TLS_UP] = TO(SMTP_COMMAND) | TO(SMTP_OVER),
+		[MOVE_TLS_FAILED] = TO(SMTP_OVER)
 	},
 	[SMTP_WAIT_STRICT] = {
 		[ON_OCTETS] = TO(SMTP_OVER),
@@ -162,6 +171,17 @@ static const uint32_t	moves[SMTP_STATES][MOVE_TABLE] = {
 		[ON_DEST_END] = TO(SMTP_OVER),
 		[MOVE_TIMEOUT] = TO(SMTP_OVER),
 		[MOVE_STOP] = TO(SMTP_OVER)
+	},
+	[SMTP_TLS] = {
+		[ON_OCTETS] = TO(SMTP_OVER),
+		[ON_CLIENT_END] = TO(SMTP_OVER),
+		[ON_REPLY] = TO(SMTP_OVER),
+		[ON_DEST_END] = TO(SMTP_OVER),
+		[MOVE_BAD_REPLY] = TO(SMTP_OVER),
+		[MOVE_TIMEOUT] = TO(SMTP_OVER),
+		[MOVE_STOP] = TO(SMTP_OVER),
+		[MOVE_TLS_UP] = TO(SMTP_COMMAND) | TO(SMTP_WAIT),
+		[MOVE_TLS_FAILED] = TO(SMTP_OVER)
 	},
 	[SMTP_OPAQUE] = {
 		[ON_OCTETS] = TO(SMTP_OPAQUE),

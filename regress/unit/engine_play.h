@@ -20,6 +20,8 @@
 #define PLAY_WIPE	'w'
 #define PLAY_SHUT_DEST	's'
 #define PLAY_SHUT_CLIENT 'S'
+#define PLAY_TLS_CLIENT	't'
+#define PLAY_TLS_DEST	'T'
 
 struct play_text {
 	uint8_t	*data;
@@ -46,6 +48,8 @@ struct play {
 	struct play_side	 side[SMTP_SIDES];
 	int64_t			 now_ms;
 	int			 is_bypass;
+	enum smtp_client_tls	 client_tls;
+	struct smtp_identity_facts who;
 	size_t			 send_max;	/* octets a send, 0: all */
 	unsigned int		 async;		/* bit: stage not answered */
 	enum smtp_answer	 answer[SMTP_STAGES];
@@ -94,7 +98,7 @@ play_settings(struct smtp_settings *set)
 {
 	static const int64_t	timeouts[SMTP_TIMEOUTS] = {
 		30000, 300000, 300000, 300000, 300000, 120000, 180000,
-		900000, 300000, 0, 0
+		900000, 300000, 0, 0, 30000
 	};
 
 	memset(set, 0, sizeof(*set));
@@ -332,6 +336,29 @@ play_lost(struct play *p, enum smtp_side from)
 	play_run(p);
 }
 
+static inline void
+play_connected(struct play *p)
+{
+	smtp_engine_preamble(&p->e, p->now_ms);
+	play_check(p);
+	smtp_engine_connected(&p->e, p->now_ms);
+	play_run(p);
+}
+
+/* A handshake is done, or has failed; nothing may be left in clear. */
+static inline void
+play_tls(struct play *p, enum smtp_side side, int is_up, int is_verified)
+{
+	if (p->e.out[side].used > 0)
+		play_die("TLS with something left in clear");
+	if (is_up)
+		smtp_engine_tls_up(&p->e, side, is_verified, p->now_ms);
+	else
+		smtp_engine_tls_failed(&p->e, side, "TLS failed", p->now_ms);
+	play_check(p);
+	play_run(p);
+}
+
 /* A destination is there (again). */
 static inline void
 play_connect(struct play *p)
@@ -340,8 +367,7 @@ play_connect(struct play *p)
 	p->is_dest_closed = 0;
 	p->side[SMTP_DEST].is_end_told = 0;
 	play_check(p);
-	smtp_engine_connected(&p->e, p->now_ms);
-	play_run(p);
+	play_connected(p);
 }
 
 static inline void
@@ -368,6 +394,8 @@ static inline void
 play_start(struct play *p)
 {
 	smtp_engine_init(&p->e, &p->set, &p->pool, p->now_ms);
+	smtp_engine_set_client(&p->e, p->client_tls,
+	    p->who.client == NULL ? NULL : &p->who);
 	if (p->is_bypass)
 		smtp_engine_bypass(&p->e, p->now_ms);
 	play_check(p);

@@ -22,6 +22,8 @@
  *		"!550 x" reply and close
  *	s	stop (TERM)
  *	f	fail
+ *	K k	TLS stands, or can't be had, with `in`: "c", "d"; "cv", "dv":
+ *		and the certificate is good
  *
  * Each script is also played with every way to cut what the sides say, and
  * with sends of one and three octets; nothing may be different then, save what
@@ -117,6 +119,10 @@ script_events(const struct play *p, char *text)
 		*text++ = PLAY_SHUT_DEST;
 	if (p->events & EVENT_SHUT_CLIENT)
 		*text++ = PLAY_SHUT_CLIENT;
+	if (p->events & EVENT_TLS_CLIENT)
+		*text++ = PLAY_TLS_CLIENT;
+	if (p->events & EVENT_TLS_DEST)
+		*text++ = PLAY_TLS_DEST;
 	*text = '\0';
 }
 
@@ -247,6 +253,11 @@ script_step(struct play *p, const struct step *s, size_t way)
 		smtp_engine_fail(&p->e, "failed", p->now_ms);
 		play_run(p);
 		break;
+	case 'K':
+	case 'k':
+		play_tls(p, s->in[0] == 'c' ? SMTP_CLIENT : SMTP_DEST,
+		    s->who == 'K', s->in[1] == 'v');
+		break;
 	default:
 		ck_abort_msg("no such step: %c", s->who);
 	}
@@ -256,7 +267,7 @@ static inline void
 script_play(const struct script *sc, size_t way, size_t send_max)
 {
 	struct play	p;
-	char		where[256], events[8];
+	char		where[256], events[16];
 	size_t		i;
 
 	play_init(&p);
@@ -264,10 +275,8 @@ script_play(const struct script *sc, size_t way, size_t send_max)
 	if (sc->set != NULL)
 		sc->set(&p);
 	play_start(&p);
-	if ((sc->flags & SCRIPT_UNMET) == 0) {
-		smtp_engine_connected(&p.e, p.now_ms);
-		play_run(&p);
-	}
+	if ((sc->flags & SCRIPT_UNMET) == 0)
+		play_connected(&p);
 	for (i = 0; i < STEPS_MAX && sc->steps[i].who != '\0'; i++) {
 		const struct step	*s = &sc->steps[i];
 

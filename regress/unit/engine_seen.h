@@ -161,6 +161,24 @@ seen_bypass(struct smtp_engine *e, int64_t now_ms)
 	seen_change(e, MOVE_BYPASS);
 }
 
+static inline void
+seen_tls_up(struct smtp_engine *e, enum smtp_side side, int is_verified,
+    int64_t now_ms)
+{
+	seen_at = e->state;
+	smtp_engine_tls_up(e, side, is_verified, now_ms);
+	seen_note(e, MOVE_TLS_UP);
+}
+
+static inline void
+seen_tls_failed(struct smtp_engine *e, enum smtp_side side,
+    const char *reason, int64_t now_ms)
+{
+	seen_at = e->state;
+	smtp_engine_tls_failed(e, side, reason, now_ms);
+	seen_note(e, MOVE_TLS_FAILED);
+}
+
 /* This never changes it. */
 static inline void
 seen_connected(struct smtp_engine *e, int64_t now_ms)
@@ -182,5 +200,7 @@ seen_connected(struct smtp_engine *e, int64_t now_ms)
 #define smtp_engine_sent	seen_sent
 #define smtp_engine_bypass	seen_bypass
 #define smtp_engine_connected	seen_connected
+#define smtp_engine_tls_up	seen_tls_up
+#define smtp_engine_tls_failed	seen_tls_failed
 
 #endif

@@ -200,7 +200,7 @@ START_TEST(test_rows)
 		read_reply(&reply, row->in, way);
 		text = split_copy(reply.text, reply.used);
 		buf_init(&out, NULL, SMTP_REPLY_MAX);
-		ck_assert_int_eq(smtp_ehlo_filter(&ehlo, &row->rules, text,
+		ck_assert_int_eq(smtp_ehlo_filter(&ehlo, &row->rules, 0, text,
 		    reply.used, &out), 0);
 		ck_assert_uint_eq(out.used, strlen(row->out));
 		ck_assert_mem_eq(buf_head(&out), row->out, out.used);
@@ -225,17 +225,17 @@ START_TEST(test_room)
 
 	buf_init(&out, NULL, 2 + sizeof(in) - 1 + 64);
 	ck_assert_int_eq(buf_add_str(&out, "xy"), 0);
-	ck_assert_int_eq(smtp_ehlo_filter(&ehlo, &rules,
+	ck_assert_int_eq(smtp_ehlo_filter(&ehlo, &rules, 0,
 	    (const uint8_t *)in, sizeof(in) - 1, &out), 0);
 	ck_assert_uint_eq(out.used, sizeof(want) - 1);
 	ck_assert_mem_eq(buf_head(&out), want, out.used);
-	ck_assert_int_eq(smtp_ehlo_filter(&ehlo, &rules,
+	ck_assert_int_eq(smtp_ehlo_filter(&ehlo, &rules, 0,
 	    (const uint8_t *)in, sizeof(in) - 1, &out), -1);
 	ck_assert_uint_eq(out.used, sizeof(want) - 1);
 	buf_clear(&out);
 
 	buf_init(&out, NULL, 10);
-	ck_assert_int_eq(smtp_ehlo_filter(&ehlo, &rules,
+	ck_assert_int_eq(smtp_ehlo_filter(&ehlo, &rules, 0,
 	    (const uint8_t *)in, sizeof(in) - 1, &out), -1);
 	ck_assert_ptr_null(out.data);
 }
