@@ -414,3 +414,14 @@ conf_relay_by_number(const struct conf *c, uint32_t number)
 			return r;
 	return NULL;
 }
+
+const struct conf_listener *
+conf_listener_by_number(const struct conf_relay *r, uint32_t number)
+{
+	const struct conf_listener	*l;
+
+	for (l = r->listeners; l != NULL; l = l->next)
+		if (l->number == number)
+			return l;
+	return NULL;
+}

@@ -432,6 +432,9 @@ int	conf_finish(struct conf *, conf_resolve_fn *, void *, conf_say_fn *,
 
 /* Relay by its number in this generation, or NULL. */
 const struct conf_relay	*conf_relay_by_number(const struct conf *, uint32_t);
+/* A listener by its number in the relay, or NULL. */
+const struct conf_listener *conf_listener_by_number(const struct conf_relay *,
+			    uint32_t);
 const char		*conf_stage_name(enum conf_stage);
 
 #endif

@@ -215,12 +215,13 @@ parent_on_connect(struct proc_child *child, struct session_record *s,
 
 	msg_reader_init(&r, m);
 	choice = msg_u32(&r);
-	if (msg_done(&r) == -1 || choice <= s->choice ||
+	if (msg_done(&r) == -1 || choice < s->next ||
 	    choice >= s->relay->nchoices) {
 		chan_violation(proc_child_chan(child), m->type, "choice");
 		return;
 	}
 	s->choice = choice;
+	s->next = choice + 1;
 	parent_answer_connect(child, s);
 }
 
