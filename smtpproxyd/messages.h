@@ -20,10 +20,12 @@ enum smtp_msg_type {
 	MSG_CONF_RECORD,		/* a record, as msg_put_octets() */
 	MSG_CONF_END,			/* generation u32, records u32 */
 	/* between records and END: a piece of a file of certificates, in
-	 * order; blob u32, octets (at most CONF_PIECE_MAX) */
+	 * order; blob u32, at most CONF_PIECE_MAX octets as
+	 * msg_put_octets() */
 	MSG_CONF_PIECE,
 	/* parent to worker, at set-up and when they change: newest first;
-	 * count u8 (1, 2), each TLS_TICKET_KEY octets */
+	 * count u8 (1, 2), each of TLS_TICKET_KEY octets, as
+	 * msg_put_octets() */
 	MSG_TICKET_KEYS,
 
 	/*
@@ -57,7 +59,7 @@ enum smtp_msg_type {
 	 * parent to keycheck: pieces of files, in order, and after the last
 	 * of a question its kind; and back, what is wrong ("": nothing).
 	 */
-	MSG_CHECK_PIECE,		/* kind u8, octets */
+	MSG_CHECK_PIECE,		/* kind u8, as msg_put_octets() */
 	MSG_CHECK,			/* kind u8 (enum check_kind) */
 	MSG_CHECKED			/* str */
 };

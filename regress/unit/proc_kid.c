@@ -62,10 +62,10 @@ const size_t		kid_nrows = sizeof(kid_rows) / sizeof(kid_rows[0]);
 
 const struct msg_row	kid_msgs[] = {
 	{ KID_SET, "SET", ROLE(PROC_PARENT), KIDS, STATE(CHAN_SETUP),
-	    0, 1, 1 },
-	{ KID_DO, "DO", ROLE(PROC_PARENT), KIDS, SERVE, 0, 3, 8000 },
-	{ KID_SAID, "SAID", KIDS, ROLE(PROC_PARENT), SERVE, 0, 2, 8000 },
-	{ KID_FDS, "FDS", ROLE(PROC_PARENT), KIDS, SERVE, 2, 0, 0 }
+	    0, 1, 1, 0 },
+	{ KID_DO, "DO", ROLE(PROC_PARENT), KIDS, SERVE, 0, 3, 8000, 0 },
+	{ KID_SAID, "SAID", KIDS, ROLE(PROC_PARENT), SERVE, 0, 2, 8000, 0 },
+	{ KID_FDS, "FDS", ROLE(PROC_PARENT), KIDS, SERVE, 2, 0, 0, 0 }
 };
 const size_t		kid_nmsgs = sizeof(kid_msgs) / sizeof(kid_msgs[0]);
 char			kid_path[1024];
