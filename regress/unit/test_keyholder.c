@@ -15,10 +15,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include <openssl/bio.h>
-#include <openssl/ec.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #include "../../common/log.h"
@@ -27,6 +24,7 @@
 #include "../../privsep/chan.h"
 #include "../../privsep/keyholder.h"
 #include "../../privsep/proc.h"
+#include "key_samples.h"
 
 #define NROWS(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define NOBODY		65534
@@ -257,15 +255,9 @@ send_key(uint32_t number, const void *octets, size_t len)
 static void
 send_pkey(uint32_t number)
 {
-	BIO	*bio = BIO_new(BIO_s_mem());
-	char	*pem;
-	long	 len;
+	uint8_t	file[SAMPLE_MAX];
 
-	ck_assert_int_eq(PEM_write_bio_PrivateKey(bio, keys[number], NULL,
-	    NULL, 0, NULL, NULL), 1);
-	len = BIO_get_mem_data(bio, &pem);
-	send_key(number, pem, (size_t)len);
-	BIO_free(bio);
+	send_key(number, file, sample_key_file(keys[number], file));
 }
 
 static void
@@ -278,24 +270,6 @@ send_allow(uint32_t instance, uint32_t first, uint32_t count)
 	msg_put_u32(&w, first);
 	msg_put_u32(&w, count);
 	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, 0), 0);
-}
-
-static EVP_PKEY *
-make_key(int type)
-{
-	EVP_PKEY_CTX	*ctx = EVP_PKEY_CTX_new_id(type, NULL);
-	EVP_PKEY	*key = NULL;
-
-	ck_assert_int_eq(EVP_PKEY_keygen_init(ctx), 1);
-	if (type == EVP_PKEY_EC)
-		ck_assert_int_eq(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx,
-		    NID_X9_62_prime256v1), 1);
-	if (type == EVP_PKEY_RSA)
-		ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048),
-		    1);
-	ck_assert_int_eq(EVP_PKEY_keygen(ctx, &key), 1);
-	EVP_PKEY_CTX_free(ctx);
-	return key;
 }
 
 /* Up to its set-up: no key yet. */
@@ -329,9 +303,9 @@ static void
 set_up(void)
 {
 	start();
-	keys[KEY_RSA] = make_key(EVP_PKEY_RSA);
-	keys[KEY_EC] = make_key(EVP_PKEY_EC);
-	keys[KEY_ED] = make_key(EVP_PKEY_ED25519);
+	keys[KEY_RSA] = sample_key(EVP_PKEY_RSA);
+	keys[KEY_EC] = sample_key(EVP_PKEY_EC);
+	keys[KEY_ED] = sample_key(EVP_PKEY_ED25519);
 	send_peer(&logger, PROC_LOGGER, 0, 1);
 	send_pkey(KEY_RSA);
 	send_pkey(KEY_EC);
@@ -662,7 +636,7 @@ START_TEST(parent_lies)
 	int	status;
 
 	start();
-	keys[KEY_RSA] = make_key(EVP_PKEY_RSA);
+	keys[KEY_RSA] = sample_key(EVP_PKEY_RSA);
 	send_pkey(KEY_RSA);
 	send_key(nonsense_rows[_i], "x", 1);
 	WAIT(strstr(failed, "KEY: malformed") != NULL);
