@@ -1,9 +1,9 @@
 /*
  * Tests of keys on their way: the real keyholder, and workers that are this
- * program once more.  Such a worker asks for a signature with each key, and
+ * program once more.  Such a worker asks for signatures with some keys, and
  * says what it got in messages that it may send: CONNECT for ticket keys (the
  * id is of the first of them, the choice their number), SESSION_END for a
- * signature (the id is the key and the length).
+ * signature (the id is the question and the length).
  */
 #include <sys/types.h>
 #include <sys/stat.h>
@@ -104,34 +104,43 @@ kid_take_tickets(struct msg *m)
 	kid_say(MSG_CONNECT, first, n);
 }
 
-/* RFC 8446 4.4.3. */
 static void
-kid_ask(struct chan *ch, uint32_t key)
+kid_ask(struct chan *ch, uint32_t question, const void *octets, size_t len)
 {
-	static const char	context[] = "TLS 1.3, server CertificateVerify";
 	struct msg_writer	w;
-	uint8_t			octets[64 + sizeof(context) + 32];
 
-	memset(octets, 0x20, 64);
-	memcpy(octets + 64, context, sizeof(context));
-	memset(octets + 64 + sizeof(context), 0xab, 32);
-	msg_start(&w, MSG_SIGN, key);
-	msg_put_u32(&w, key);
+	msg_start(&w, MSG_SIGN, question);
+	msg_put_u32(&w, asked[question / 2]);
 	msg_put_u16(&w, ECDSA_P256);
-	msg_put_octets(&w, octets, sizeof(octets));
+	msg_put_octets(&w, octets, len);
 	if (chan_send(ch, &w, NULL, 0, 0) == -1)
 		fatal("ask");
 }
 
+/*
+ * With each key twice: a handshake of TLS 1.3 (RFC 8446 4.4.3), and one of 1.2
+ * (RFC 8422 5.4) that 1.3 was not offered in.
+ */
 static void
 kid_on_peer(struct chan *ch, pid_t pid, void *arg)
 {
-	size_t	i;
+	static const char	context[] = "TLS 1.3, server CertificateVerify";
+	/* X25519, and no sentinel in the server's random. */
+	static const uint8_t	curve[] = { 0x03, 0x00, 0x1d, 32 };
+	uint8_t			now[64 + sizeof(context) + 32], old[100];
+	uint32_t		i;
 
 	(void)pid;
 	(void)arg;
-	for (i = 0; i < NASKED; i++)
-		kid_ask(ch, asked[i]);
+	memset(now, 0x20, 64);
+	memcpy(now + 64, context, sizeof(context));
+	memset(now + 64 + sizeof(context), 0xab, 32);
+	memset(old, 0xab, sizeof(old));
+	memcpy(old + 64, curve, sizeof(curve));
+	for (i = 0; i < NASKED; i++) {
+		kid_ask(ch, 2 * i, now, sizeof(now));
+		kid_ask(ch, 2 * i + 1, old, sizeof(old));
+	}
 }
 
 static void
@@ -198,6 +207,7 @@ struct worker {
 	size_t			 nready;
 	size_t			 nanswers[NASKED];
 	size_t			 siglen[NASKED];	/* last answer */
+	size_t			 old_siglen[NASKED];	/* in TLS 1.2 */
 	size_t			 ntickets;
 	uint32_t		 ticket_count;
 	uint64_t		 first;
@@ -229,21 +239,31 @@ keep(void *arg, int priority, const char *line, size_t len)
 	    (int)len, line);
 }
 
+/* The second question of each key is answered last. */
+static void
+on_signed(struct worker *w, size_t question, size_t len)
+{
+	if (question >= 2 * NASKED)
+		ck_abort_msg("question %zu", question);
+	if (question % 2 == 0) {
+		w->siglen[question / 2] = len;
+		return;
+	}
+	w->old_siglen[question / 2] = len;
+	w->nanswers[question / 2]++;
+}
+
 static void
 on_msg(struct proc_child *c, struct msg *m, void *arg)
 {
 	struct worker		*w = &workers[proc_child_instance_of(c)];
 	struct msg_reader	 r;
 	uint32_t		 choice;
-	size_t			 i;
 
 	(void)arg;
 	if (m->type == MSG_SESSION_END) {
-		for (i = 0; i < NASKED && asked[i] != m->id >> 32; i++)
-			;
-		ck_assert_uint_lt(i, NASKED);
-		w->siglen[i] = (size_t)(m->id & UINT32_MAX);
-		w->nanswers[i]++;
+		on_signed(w, (size_t)(m->id >> 32),
+		    (size_t)(m->id & UINT32_MAX));
 		return;
 	}
 	msg_reader_init(&r, m);
@@ -432,8 +452,40 @@ START_TEST(all_keys)
 	for (i = 0; i < NWORKERS; i++)
 		for (k = 0; k < NASKED; k++)
 			ck_assert_uint_gt(workers[i].siglen[k], 0);
+	for (k = 0; k < NASKED; k++)
+		ck_assert_uint_eq(workers[0].old_siglen[k], 0);
 	ck_assert_uint_eq(nholders, 1);
 	ck_assert_str_eq(logged, "");
+}
+END_TEST
+
+/*
+ * Where one of those who have a key offers TLS 1.2 alone, a handshake with it
+ * shows nothing of 1.3.
+ */
+START_TEST(without_tls13)
+{
+	static struct conf_relay	old;
+	static struct conf_listener	listener;
+	static struct conf_pki_name	names[2];
+	struct conf_tls_server		*server;
+	size_t				 k;
+
+	server = _i == 0 ? &listener.tls : &old.terminate;
+	old.listeners = &listener;
+	relay.next = &old;
+	if (_i == 2)
+		conf.tls_protocols = CONF_TLS12;
+	else
+		old.tls_protocols = CONF_TLS12;
+	names[1].pki = KEYS_MAX - 1;
+	server->pkis = names;
+	server->npkis = 2;
+	start();
+	for (k = 0; k < NASKED; k++) {
+		ck_assert_uint_gt(workers[1].siglen[k], 0);
+		ck_assert_int_eq(workers[1].old_siglen[k] > 0, k != 1);
+	}
 }
 END_TEST
 
@@ -552,6 +604,7 @@ main(int argc, char *argv[], char *envp[])
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, all_keys);
+	tcase_add_loop_test(tc, without_tls13, 0, 3);
 	tcase_add_test(tc, keyholder_replaced);
 	tcase_add_test(tc, worker_replaced);
 	tcase_add_test(tc, tickets);
