@@ -28,6 +28,7 @@ struct keyfile {
 static int
 keyfile_open(struct keyfile *f, const char *path, struct conf_why *why)
 {
+	memset(f, 0, sizeof(*f));
 	f->path = path;
 	/* Non-blocking: a FIFO must not hold the start up. */
 	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -32,8 +32,8 @@ enum smtp_msg_type {
 	 * parent to worker: a session that was accepted.  2 descriptors:
 	 * client, then the socket to its choice, still connecting; or one,
 	 * where that could not be started (errno u32 != 0).
-	 * Alone with errno 0: it was not started, ask for choice 0 (MSG_CONNECT)
-	 * once the client's side of TLS stands.
+	 * Alone with errno 0: it was not started, ask for choice 0
+	 * (MSG_CONNECT) once the client's side of TLS stands.
 	 * generation u32, relay u32, listener u32, kind u32 (enum
 	 * session_kind), choice u32, errno u32, client addr, listener addr
 	 * (where the client connected to), destination addr.
