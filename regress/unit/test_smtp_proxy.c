@@ -104,6 +104,7 @@ static const struct row {
 	{ IN("PROXY UNKNOWN\0\r\n"), BAD(14) },
 	{ IN("PROXY UNKNOWN a\n\r\n"), BAD(16) },
 	{ IN("PROXY UNKNOWN a\0\r\n"), BAD(16) },
+	{ IN("PROXY UNKNOWN a\177\r\n"), BAD(16) },
 	{ IN("PROXY UNKNOWN a\377\r\n"), BAD(16) },
 	{ IN("PROXY UNKNOWN a\rb\r\n"), BAD(17) },
 	{ IN("PROXY UNKNOWN\r\r\n"), BAD(15) },
