@@ -15,11 +15,13 @@
 
 #include "../common/log.h"
 #include "../common/port/port.h"
+#include "../privsep/keyholder.h"
 #include "../privsep/logger.h"
 #include "../privsep/proc.h"
 #include "build_id.h"
 #include "conf_load.h"
 #include "intercept.h"
+#include "keycheck.h"
 #include "messages.h"
 #include "parent.h"
 #include "resolve.h"
@@ -32,18 +34,29 @@
 /* Section 4 of the house style: a process is a row, not code. */
 static const struct proc_row	proc_table[] = {
 	{ .role = PROC_PARENT, .name = "parent",
-	  .peers = ROLE(PROC_WORKER) | ROLE(PROC_LOGGER),
+	  .peers = ROLE(PROC_WORKER) | ROLE(PROC_LOGGER) |
+	      ROLE(PROC_KEYHOLDER),
 	  .on_death = DEATH_STOP_ALL },
 	{ .role = PROC_WORKER, .name = "worker", .main = worker_main,
 	  .user = USER_CONF, .root = ROOT_CONF, .promises = "stdio recvfd",
-	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_LOGGER),
+	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_LOGGER) |
+	      ROLE(PROC_KEYHOLDER),
 	  .on_death = DEATH_RESTART },
 	{ .role = PROC_LOGGER, .name = "logger", .main = logger_main,
 	  .user = USER_CONF, .root = ROOT_CONF, .promises = "stdio recvfd",
-	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_WORKER),
+	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_WORKER) |
+	      ROLE(PROC_KEYHOLDER),
+	  .on_death = DEATH_RESTART },
+	{ .role = PROC_KEYHOLDER, .name = "keyholder", .main = keyholder_main,
+	  .user = KEYHOLDER_USER, .root = ROOT_CONF,
+	  .promises = "stdio recvfd",
+	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_WORKER) | ROLE(PROC_LOGGER),
 	  .on_death = DEATH_RESTART },
 	{ .role = PROC_RESOLVE, .name = "resolve", .main = resolve_main,
 	  .user = USER_CONF, .promises = "stdio rpath inet dns",
+	  .peers = ROLE(PROC_PARENT), .on_death = DEATH_ONCE },
+	{ .role = PROC_KEYCHECK, .name = "keycheck", .main = keycheck_main,
+	  .user = KEYHOLDER_USER, .promises = "stdio",
 	  .peers = ROLE(PROC_PARENT), .on_death = DEATH_ONCE }
 };
 

@@ -28,6 +28,7 @@
 #include "intercept.h"
 #include "messages.h"
 #include "parent_int.h"
+#include "parent_keys.h"
 #include "version.h"
 #include "waiting.h"
 
@@ -83,10 +84,12 @@ static void
 parent_on_setup(struct proc_child *child, void *arg)
 {
 	(void)arg;
-	if (proc_child_role(child) != PROC_WORKER)
-		return;
-	if (parent_send_conf(proc_child_chan(child)) == -1)
+	if (proc_child_role(child) == PROC_WORKER &&
+	    parent_send_conf(proc_child_chan(child)) == -1) {
 		proc_child_kill(child, "configuration could not be sent");
+		return;
+	}
+	parent_keys_on_setup(child);
 }
 
 static void
@@ -128,6 +131,7 @@ parent_on_gone(struct proc_child *child, void *arg)
 	struct parent_worker	*w;
 
 	(void)arg;
+	parent_keys_on_gone(child);
 	if (proc_child_role(child) != PROC_WORKER)
 		return;
 	w = parent_worker_of(child);
@@ -352,6 +356,7 @@ parent_identity(struct proc_identity *id)
 		fatalx("chroot: path too long");
 	if (proc_check_root(id->chroot, &why) == -1)
 		fatalx("chroot %s: %s", id->chroot, why);
+	parent_keys_identity(parent.conf, id);
 }
 
 static void
@@ -373,6 +378,7 @@ parent_start_children(void)
 
 	if (proc_start(PROC_LOGGER, 0) == NULL)
 		fatal("logger");
+	parent_keys_start(&parent.loop, parent.conf);
 	for (i = 0; i < parent.conf->nworkers; i++) {
 		LIST_INIT(&parent.workers[i].owner.records);
 		if (proc_start(PROC_WORKER, i) == NULL)
@@ -413,21 +419,39 @@ open_stderr(void)
 	return dup(STDERR_FILENO);
 }
 
-/* What it still opens: itself, to start children, and their /dev/null. */
+static char *
+unveil_path(const char *rights, const char *path)
+{
+	char	*text;
+
+	if (asprintf(&text, "%s %s", rights, path) == -1)
+		fatal("unveil");
+	return text;
+}
+
+/*
+ * What it still opens: itself, to start children, their /dev/null, and keys
+ * for another keyholder.
+ */
 static void
 parent_unveil(const char *self_path)
 {
-	char		self[1100];
-	const char	*paths[3];
+	const struct conf_pki	*pki;
+	char			**paths;
+	size_t			 i, n = 0;
 
-	if (snprintf(self, sizeof(self), "x %s", self_path) >=
-	    (int)sizeof(self))
-		fatalx("unveil: path too long");
-	paths[0] = self;
-	paths[1] = "rw /dev/null";
-	paths[2] = NULL;
-	if (port_unveil(paths) == -1)
+	if ((paths = calloc((size_t)parent.conf->npkis + 3,
+	    sizeof(*paths))) == NULL)
 		fatal("unveil");
+	paths[n++] = unveil_path("x", self_path);
+	paths[n++] = unveil_path("rw", "/dev/null");
+	for (pki = parent.conf->pkis; pki != NULL; pki = pki->next)
+		paths[n++] = unveil_path("r", pki->key_path);
+	if (port_unveil((const char *const *)paths) == -1)
+		fatal("unveil");
+	for (i = 0; i < n; i++)
+		free(paths[i]);
+	free(paths);
 }
 
 int
@@ -467,6 +491,7 @@ parent_run(struct conf *conf, const struct parent_options *o)
 	if (loop_run(&parent.loop) == -1)
 		fatal("poll");
 	sessions_flush_refusals(parent.loop.now_ms, 1);
+	parent_keys_clear();
 	conf_free(conf);
 	free(parent.listeners);
 	return parent.status;
