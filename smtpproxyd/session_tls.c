@@ -26,7 +26,8 @@ static struct session_tls	*shaking;	/* whose handshake is called */
  * Handshakes that found no job free.  Each time one comes back the first of
  * them is woken; it takes the job, or hands its turn on.
  */
-static TAILQ_HEAD(, session_tls) queue = TAILQ_HEAD_INITIALIZER(queue);
+TAILQ_HEAD(tls_queue, session_tls);
+static struct tls_queue	queue = TAILQ_HEAD_INITIALIZER(queue);
 
 void
 session_tls_init(void)
