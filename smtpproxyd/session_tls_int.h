@@ -14,9 +14,10 @@
 
 /*
  * What the parts of session_tls share: session_tls_set.c makes the
- * contexts (session_tls_files.c reads their certificates), session_tls.c the
- * connections, session_tls_bio.c their way to the socket, session_tls_text.c
- * the words for the log.  Nobody else includes it, save tests.
+ * contexts (session_tls_files.c reads their certificates), session_tls.c and
+ * session_tls_io.c the connections, session_tls_bio.c their way to the socket,
+ * session_tls_text.c the words for the log.  Nobody else includes it, save
+ * tests.
  */
 
 /* A certificate of a listener. */
@@ -114,6 +115,8 @@ struct session_tls {
 	uint8_t		 is_shut;	/* close_notify was sent */
 };
 
+/* Before each call of the library that can do I/O. */
+void	session_tls_enter(struct session_tls *);
 /*
  * A call into the library failed for good: put into words why, from what the
  * library and the socket said; and the state is BROKEN.

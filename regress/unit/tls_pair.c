@@ -19,7 +19,9 @@
 struct tls_pki		tp_pki[TP_CERTS];
 struct port_tls_tickets	tp_tickets;
 int			tp_sign_fails, tp_sign_pauses, tp_nsigned;
+int			tp_cant_pause;
 
+static struct loop		 loop;
 static struct tls_pki		 ca, other_ca, inter;
 static struct port_tls_key	*keys[TP_CERTS];
 static char			*files[TP_BLOBS];
@@ -112,6 +114,9 @@ tp_set_up(void)
 	/* The plain library's socket BIO does not keep it off. */
 	ck_assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 	session_tls_init();
+	/* It is told of handshakes that are given up. */
+	ck_assert_int_eq(loop_init(&loop, 0), 0);
+	key_client_init(&loop);
 	memset(long_name, 'n', sizeof(long_name) - 1);
 	make_authorities();
 	for (i = 0; i < TP_CERTS; i++)
@@ -131,6 +136,8 @@ tp_tear_down(void)
 	}
 	for (i = 0; i < TP_BLOBS; i++)
 		free(files[i]);
+	key_client_clear();
+	loop_clear(&loop);
 	tls_pki_clear(&inter);
 	tls_pki_clear(&ca);
 	tls_pki_clear(&other_ca);
@@ -143,7 +150,10 @@ tp_sign(uint32_t key, uint16_t scheme, const uint8_t *octets, size_t len,
 	const char	*why;
 
 	while (tp_sign_pauses != 0)
-		ck_assert_int_eq(port_tls_pause(), 0);
+		if (port_tls_pause() == -1) {
+			tp_cant_pause = 1;
+			break;
+		}
 	tp_nsigned++;
 	if (tp_sign_fails)
 		return 0;

@@ -58,6 +58,7 @@ port_tls_sign_fn	tp_sign;
 extern int	tp_sign_fails;
 extern int	tp_sign_pauses;		/* 0: go on */
 extern int	tp_nsigned;
+extern int	tp_cant_pause;		/* it was to, and could not */
 
 void	tp_conf_init(struct tp_conf *);
 /* Certificates of a listener, TP_CERTS ends them; number as accept's. */
