@@ -69,12 +69,15 @@ child_main(const char *role)
 static struct conf *
 load(const char *file, const char *self_path)
 {
-	struct resolver	*r;
-	struct conf	*c;
+	static const struct conf_hooks	 hooks = {
+		.resolve = resolver_lookup
+	};
+	struct resolver			*r;
+	struct conf			*c;
 
 	if ((r = resolver_new(self_path, NULL)) == NULL)
 		err(1, NULL);
-	c = conf_load(file, resolver_lookup, r);
+	c = conf_load(file, &hooks, r);
 	resolver_free(r);
 	return c;
 }
