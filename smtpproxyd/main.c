@@ -24,6 +24,7 @@
 #include "keycheck.h"
 #include "messages.h"
 #include "parent.h"
+#include "parent_load.h"
 #include "resolve.h"
 #include "version.h"
 #include "worker.h"
@@ -77,19 +78,6 @@ child_main(const char *role)
 		errx(1, "no such process: %s", role);
 	row->main(CHILD_FD);
 	exit(1);
-}
-
-static struct conf *
-load(const char *file, const char *self_path)
-{
-	struct resolver	*r;
-	struct conf	*c;
-
-	if ((r = resolver_new(self_path, NULL)) == NULL)
-		err(1, NULL);
-	c = conf_load(file, resolver_lookup, r);
-	resolver_free(r);
-	return c;
 }
 
 /* What -n -v finds is for mending, no error of the file. */
@@ -182,7 +170,7 @@ main(int argc, char *argv[], char *envp[])
 	if (o.verbose && o.is_check)
 		(void)fprintf(stderr, "smtpproxyd %s, build %s, sandbox %s\n",
 		    VERSION, BUILD_ID, port_sandbox_name());
-	if ((c = load(o.file, self_path)) == NULL)
+	if ((c = parent_load(o.file, self_path)) == NULL)
 		return 1;
 	if (o.is_check) {
 		if (o.verbose)

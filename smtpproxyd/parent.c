@@ -62,15 +62,31 @@ parent_put_record(void *arg, const uint8_t *octets, size_t len)
 }
 
 static int
+parent_put_piece(void *arg, uint32_t blob, const uint8_t *octets, size_t len)
+{
+	struct chan		*c = arg;
+	struct msg_writer	 m;
+
+	msg_start(&m, MSG_CONF_PIECE, 0);
+	msg_put_u32(&m, blob);
+	msg_put_octets(&m, octets, len);
+	if (msg_finish(&m) == -1)
+		return -1;
+	return chan_send(c, &m, NULL, 0, 0);
+}
+
+static int
 parent_send_conf(struct chan *c)
 {
 	struct msg_writer	m;
 	int64_t			n;
 
+	_Static_assert(CONF_WIRE_PIECE <= CONF_PIECE_MAX, "pieces");
 	msg_start(&m, MSG_CONF_BEGIN, 0);
 	msg_put_u32(&m, parent.conf->generation);
 	if (msg_finish(&m) == -1 || chan_send(c, &m, NULL, 0, 0) == -1 ||
-	    (n = conf_wire_write(parent.conf, parent_put_record, c)) == -1)
+	    (n = conf_wire_write(parent.conf, parent_put_record, c)) == -1 ||
+	    conf_wire_pieces(parent.conf, parent_put_piece, c) == -1)
 		return -1;
 	msg_start(&m, MSG_CONF_END, 0);
 	msg_put_u32(&m, parent.conf->generation);

@@ -331,6 +331,34 @@ worker_after(void *arg, int64_t now_ms)
 		loop_stop(&w->loop);
 }
 
+/* A record, or a piece of a file; 0: neither, *m is what comes behind. */
+static int
+worker_receive_part(struct worker *w, struct msg *m)
+{
+	struct msg_reader	 r;
+	const uint8_t		*octets;
+	uint32_t		 blob = 0;
+	size_t			 len;
+	int			 rc;
+
+	if (m->type != MSG_CONF_RECORD && m->type != MSG_CONF_PIECE)
+		return 0;
+	msg_reader_init(&r, m);
+	if (m->type == MSG_CONF_PIECE)
+		blob = msg_u32(&r);
+	octets = msg_octets(&r, &len);
+	if (msg_done(&r) == -1)
+		rc = -1;
+	else if (m->type == MSG_CONF_PIECE)
+		rc = conf_wire_piece(w->conf, blob, octets, len);
+	else
+		rc = conf_wire_read(w->conf, octets, len);
+	if (rc == -1)
+		fatalx("configuration: bad %s behind record %u", m->type ==
+		    MSG_CONF_PIECE ? "piece" : "record", w->conf->wire_next);
+	return 1;
+}
+
 /* The snapshot, whole or not at all (DECISIONS, configuration snapshot). */
 static void
 worker_receive_conf(struct worker *w)
@@ -338,9 +366,6 @@ worker_receive_conf(struct worker *w)
 	uint8_t			 room[MSG_MAX];
 	struct msg		 m;
 	struct msg_reader	 r;
-	const uint8_t		*octets;
-	size_t			 len;
-	uint32_t		 n = 0;
 
 	if ((w->conf = conf_new()) == NULL)
 		fatal("configuration");
@@ -349,20 +374,12 @@ worker_receive_conf(struct worker *w)
 	w->conf->generation = msg_u32(&r);
 	if (m.type != MSG_CONF_BEGIN || msg_done(&r) == -1)
 		fatalx("configuration: no beginning");
-	for (;;) {
+	do
 		chan_wait(&w->parent, &m, room, WORKER_SETUP_MS);
-		if (m.type != MSG_CONF_RECORD)
-			break;
-		msg_reader_init(&r, &m);
-		octets = msg_octets(&r, &len);
-		if (msg_done(&r) == -1 ||
-		    conf_wire_read(w->conf, octets, len) == -1)
-			fatalx("configuration: bad record %u", n);
-		n++;
-	}
+	while (worker_receive_part(w, &m));
 	msg_reader_init(&r, &m);
 	if (m.type != MSG_CONF_END || msg_u32(&r) != w->conf->generation ||
-	    msg_u32(&r) != n || msg_done(&r) == -1 ||
+	    msg_u32(&r) != w->conf->wire_next || msg_done(&r) == -1 ||
 	    conf_wire_check(w->conf) == -1)
 		fatalx("configuration: incomplete");
 	if ((w->relays = relays_new(w->conf)) == NULL)
