@@ -81,9 +81,11 @@ def new_key(kind):
     return path
 
 
+ROOT = "Test Root"         # the CA that counts; others are foreign
+
+
 @functools.lru_cache(None)
-def root(name="Test Root"):
-    """A root of this name; one that is not ours is "foreign"."""
+def root(name):
     key, cert = new_key("p256"), new_file()
     openssl("req", "-x509", "-key", key, "-subj", "/CN=" + name, "-days", 9,
             "-out", cert)
@@ -91,7 +93,7 @@ def root(name="Test Root"):
 
 
 @functools.lru_cache(None)
-def intermediate(name="Test Root"):
+def intermediate(name):
     """What issues certificates below the root of this name."""
     key = new_key("p256")
     return Certificate(_sign(key, "/CN=%s, below" % name, root(name),
@@ -109,7 +111,7 @@ def _sign(key, subject, issuer, extensions, days):
 
 @functools.lru_cache(None)
 def certificate(names=(NAME,), kind="p256", fault=None, use="server",
-                subject=None, ca="Test Root"):
+                subject=None, ca=ROOT):
     """A certificate for host names and addresses.
 
     fault   "expired", "self-signed", "no intermediate"
@@ -174,8 +176,8 @@ def pki_conf(pki):
 
 
 def proxy(*to, listen="", forward="", pki=None, extra="", top="",
-          workers=2, start=True, address="127.0.0.1", **kw):
-    """A proxy with one relay.
+          workers=2, address="127.0.0.1", **kw):
+    """A proxy with one relay, to be started.
 
     to        servers, or (host, port)
     listen    words behind `listen on ... port ...`; a list makes as many
@@ -195,11 +197,10 @@ def proxy(*to, listen="", forward="", pki=None, extra="", top="",
         host, port = server if isinstance(server, tuple) else server.at
         text += "\tforward to %s port %d %s\n" % (host, port, forward)
     text += "".join("\t%s\n" % line for line in extra.splitlines()) + "}\n"
-    made = Proxy(text, **kw)
-    return made.start() if start else made
+    return Proxy(text, **kw)
 
 
-def ca(name="Test Root"):
+def ca(name=ROOT):
     """The words that make this root the one that counts."""
     return 'ca "%s"' % root(name).cert
 
@@ -212,7 +213,7 @@ def session(proxy, after=0, **fields):
 # Clients.
 
 def client_context(version=None, ciphers=None, cert=None, verify=True,
-                   trust="Test Root"):
+                   trust=ROOT):
     """version: "1.2", "1.3", or None for both; cert: a client's own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if version is not None:
@@ -288,7 +289,7 @@ def s_client(address, port, *more, say=b"QUIT\r\n", code=0, starttls=True):
     if shutil.which("openssl") is None:
         raise Skip("no openssl: make test-deps")
     argv = ["openssl", "s_client", "-connect", "%s:%d" % (address, port),
-            "-ign_eof", "-CAfile", root().cert, "-servername", NAME]
+            "-ign_eof", "-CAfile", root(ROOT).cert, "-servername", NAME]
     argv += ["-starttls", "smtp"] * starttls + [str(a) for a in more]
     got = subprocess.run(argv, input=say, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, timeout=30 * lib.SLOW)
