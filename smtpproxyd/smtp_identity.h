@@ -67,6 +67,12 @@ uint32_t	smtp_identity_attrs(const void *, size_t);
  */
 size_t	smtp_identity_xtext(char *to, size_t max, const void *, size_t);
 
+/*
+ * As addr_text_host(), without the scope: the number of an interface here
+ * means nothing elsewhere.
+ */
+const char	*smtp_identity_host(const struct addr *, char *);
+
 #define SMTP_IDENTITY_LINE	512	/* with CRLF (XCLIENT_README) */
 
 /*
@@ -80,8 +86,10 @@ size_t	smtp_identity_xclient(char *to, const struct smtp_identity_facts *,
 
 /*
  * The XFORWARD command likewise, of NAME ADDR PORT PROTO HELO IDENT SOURCE:
- * PROTO is SMTP or ESMTP; HELO may be NULL ([UNAVAILABLE]) and is cut at 255
- * octets of xtext; IDENT is the session and the number, SOURCE is REMOTE.
+ * PROTO is SMTP or ESMTP; HELO may be NULL or empty ([UNAVAILABLE]) and is cut
+ * at 255 octets of xtext; IDENT is the session and the number, SOURCE is
+ * REMOTE.
+ *   returns   octets, 0: none of them is in attrs
  */
 size_t	smtp_identity_xforward(char *to, const struct smtp_identity_facts *,
 	    uint32_t attrs, const char *helo, int is_esmtp, uint32_t message);
@@ -90,8 +98,10 @@ size_t	smtp_identity_xforward(char *to, const struct smtp_identity_facts *,
  * PROXY protocol, the first octets of a connection.  Version 1: one line
  * (TCP4, TCP6).  Version 2: PROXY, STREAM; with TLS facts the SSL TLV:
  * verify 0 and the certificate bits where a certificate was verified,
- * sub-TLVs version, cipher, CN (the subject; cut at 255 octets), and
- * AUTHORITY (the name asked for, cut at 255).
+ * sub-TLVs version, cipher, CN (the subject, only of a verified one; cut at
+ * 255 octets), and AUTHORITY (the name asked for, cut at 255).  Where the
+ * families differ the IPv4 address is written as a v4-mapped one; where an
+ * end has no address the header says so (UNKNOWN, AF_UNSPEC).
  *   returns   octets; never more than SMTP_PROXY_MAX
  */
 #define SMTP_PROXY_MAX	1024
@@ -104,13 +114,15 @@ size_t	smtp_identity_proxy_v2(uint8_t *to,
  * where they can be folded, CRLF at each end:
  *   Received: from HELO ([ADDRESS])
  *           (using TLSv1.3 with cipher NAME; client certificate "SUBJECT"
- *           verified)
+ *           verified)				(or: not verified)
  *           by HOSTNAME (smtpproxyd) with ESMTPS id SESSION.N;
  *           Tue, 24 Nov 2026 16:26:05 +0000
- * HELO and the subject are written so that they can't end a line, a comment
- * or a string; ESMTP, ESMTPS, SMTP (RFC 3848; SMTPUTF8: UTF8SMTP, UTF8SMTPS
- * of RFC 6531 4.3).  For the same values but for now_ms the length is the
- * same.
+ * HELO (NULL or empty: "unknown") and the subject are written so that they
+ * can't end a line, a comment or a string: in HELO all but RFC 5322's atoms
+ * and dots, or an address literal, is +XX, in the subject parentheses, quotes,
+ * backslash, '+' and what is not printable; each is cut at 255 octets.
+ * ESMTP, ESMTPS, SMTP (RFC 3848; SMTPUTF8: UTF8SMTP, UTF8SMTPS of RFC 6531
+ * 4.3).  For the same values but for now_ms the length is the same.
  *   returns   octets; never more than SMTP_TRACE_MAX
  */
 #define SMTP_TRACE_MAX	2048
