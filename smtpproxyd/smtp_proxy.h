@@ -29,11 +29,18 @@ struct smtp_proxy {
 
 /*
  * Look at what has come so far, from the first octet on.  Version 1: at most
- * 107 octets with CRLF, TCP4, TCP6 or UNKNOWN.  Version 2: LOCAL; PROXY with
- * TCP over IPv4 or IPv6 (AF_UNSPEC and others count as is_local: accepted,
+ * 107 octets with CRLF, TCP4, TCP6 or UNKNOWN; IPv6 in any of its texts, as
+ * senders write it, without a scope.  Version 2: LOCAL; PROXY with TCP over
+ * IPv4 or IPv6 (UDP, UNIX and unspecified ones count as is_local: accepted,
  * without addresses); every length and TLV length is checked, unknown TLVs are
  * skipped, a CRC32C TLV is checked; more than SMTP_PROXY_HEADER_MAX octets are
- * PROXY_BAD.  An octet that no header can have there is PROXY_BAD at once.
+ * PROXY_BAD.  Of LOCAL and of an unspecified family or transport the document
+ * leaves nothing to read behind the length: it is skipped as it is.  An octet
+ * that no header can have there is PROXY_BAD at once.  A v4-mapped address is
+ * taken as it is.
+ *   returns   PROXY_OK: all but why is set.  PROXY_MORE: nothing is
+ *             set, call again with these octets and more.  PROXY_BAD: why
+ *             alone is set
  */
 enum smtp_proxy_result	smtp_proxy_parse(struct smtp_proxy *, const uint8_t *,
 			    size_t);
