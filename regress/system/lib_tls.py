@@ -261,17 +261,25 @@ def connect(proxy, listener=0, **kw):
 def starttls(proxy, listener=0, context=None, sni=NAME, session=None, **kw):
     """A client that has greeted, and greeted again in TLS."""
     c = connect(proxy, listener, **kw)
-    c.greet()
-    c.starttls(context, sni, session)
-    c.words = c.ehlo()
+    try:
+        c.greet()
+        c.starttls(context, sni, session)
+        c.words = c.ehlo()
+    except Exception:
+        c.close()
+        raise
     return c
 
 
 def implicit(proxy, listener=0, context=None, sni=NAME, session=None, **kw):
     """The same with TLS from the first octet on."""
     c = connect(proxy, listener, **kw)
-    c.handshake(context, sni, session)
-    c.words = c.greet()
+    try:
+        c.handshake(context, sni, session)
+        c.words = c.greet()
+    except Exception:
+        c.close()
+        raise
     return c
 
 
@@ -329,6 +337,8 @@ def answer_to(c, octets):
         body = c.read_octets(int.from_bytes(head[3:], "big"))
     except Failure:
         return None
+    finally:
+        c.close()
     if head[0] == 0x15:
         return "alert", body[1]
     check(head[0] == 0x16 and body[0] == 2, lambda: "%r" % (head + body))

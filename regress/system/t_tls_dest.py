@@ -8,9 +8,9 @@ import re
 import lib
 import lib_gateway
 import lib_tls
-from lib import Close, Drip, Hang, check, check_equal, \
-    check_match, check_octets
-from lib_gateway import CLIENT, GATEWAY_OUT, SERVER
+from lib import Close, Drip, Hang, check, check_equal, check_match, \
+    check_octets
+from lib_gateway import CLIENT, SERVER
 from lib_tls import NAME, TlsClient, TlsServer, ca, certificate, \
     client_context, connect, deliver, implicit, session, starttls
 
@@ -24,6 +24,7 @@ def turned_away(proxy, n=0):
     c = connect(proxy, n)
     got = c.expect(421)
     c.expect_eof()
+    c.close()
     return got
 
 
@@ -37,6 +38,7 @@ def good_session(proxy, size=0):
 
 # --- forward to ... tls -----------------------------------------------------
 
+@lib.long
 @lib.cases("way", [("%s TLS %s" % (k, v), k, v)
                    for k in KINDS for v in VERSIONS])
 def test_verified(way, kind, version):
@@ -94,6 +96,7 @@ def test_not_verified(case, fault, way):
         check_match("verify: (%s)" % want, record["dest_tls_error"], "why")
         check_match("TLS handshake with destination failed",
                     record["_line"])
+        server.conns[0].wait_closed()
         check_equal(server.conns[0].in_tls, [], "commands")
         check_match("alert|EOF|reset", server.conns[0].tls_error, "alert")
     # Without verification each will do, and the log says what it is worth.
@@ -129,6 +132,7 @@ def test_next_choice():
         check_equal([c.commands for c in bad.conns[1:]], [[]], "told again")
 
 
+@lib.long
 def test_addresses():
     """One that is given by its address must have a certificate for it."""
     lib_tls.hosts()
@@ -239,6 +243,7 @@ def test_no_handshake():
             check_match(want, session(proxy)["dest_tls_error"], "why")
 
 
+@lib.long
 @lib.cases("way", ["tls", "smtps"])
 def test_handshake_that_stalls(way):
     """`timeout tls`, then the next one."""
@@ -334,6 +339,7 @@ def test_destination_ends(stage):
             c.send(b"a: b\r\n\r\nc\r\n.\r\n")
         c.expect(421)
         c.expect_eof()
+        c.close()
 
 
 # --- starttls terminate -----------------------------------------------------
@@ -441,6 +447,7 @@ def test_terminate_is_never_downgraded(fault):
     c.line("EHLO inside.example")
     check_match(rb"^421 4\.7\.0 ", c.expect(421))
     c.expect_eof()
+    c.close()
     record = session(proxy)
     check_equal(record["tls"], "TLSv1.3", "the client's")
     if want is not None:
@@ -468,6 +475,7 @@ def test_terminate_injection_by_the_client():
     c.greet()
     c.send(b"STARTTLS\r\nMAIL FROM:<evil@client.example>\r\n")
     check_match(rb"^503 [^\r]*\r\n421 [^\r]*\r\n$", c.read_all())
+    c.close()
     check_match("pipelin|injection", session(proxy)["reason"], "reason")
     check_equal([x for x in server.commands() if x != b"QUIT"],
                 [b"EHLO client.example"], "commands")
