@@ -19,7 +19,10 @@ PORT_FreeBSD	= common/port/other.c
 PORT_NetBSD	= common/port/other.c
 PORT_DragonFly	= common/port/other.c
 PORT_Darwin	= common/port/other.c
-PKG_Linux	= libbsd-overlay libseccomp libcap-ng
+PKG_Linux	= libbsd-overlay libseccomp libcap-ng openssl
+LIBS_OpenBSD	= -lssl -lcrypto
+LIBS_FreeBSD	= -lssl -lcrypto
+LIBS_NetBSD	= -lssl -lcrypto
 DEFS_Linux	= -D_GNU_SOURCE
 HASH_Linux	= sha256sum
 HASH_OpenBSD	= sha256
@@ -31,6 +34,20 @@ MAN_FreeBSD	= ${PREFIX}/share/man
 MAN_NetBSD	= ${PREFIX}/man
 SERVICE_Linux	= ${PREFIX}/lib/systemd/system
 SERVICE_OpenBSD	= ${SYSCONFDIR}/rc.d
+
+# The TLS library's: TLS=libressl builds its method tables against OpenSSL.
+# That is for tests only; the version line shows it, and install refuses it.
+TLS		= ${OS}
+TLS_OPENSSL	!= ls common/port/tls_openssl*.c
+TLS_Linux	= ${TLS_OPENSSL}
+TLS_OpenBSD	= common/port/tls_libressl.c
+TLS_FreeBSD	= ${TLS_OPENSSL}
+TLS_NetBSD	= ${TLS_OPENSSL}
+TLS_DragonFly	= common/port/tls_libressl.c
+TLS_Darwin	= ${TLS_OPENSSL}
+TLS_libressl	= common/port/tls_libressl.c
+TLS_BOTH	!= ls common/port/tls_*.c | grep -v -e /tls_openssl \
+		    -e /tls_libressl
 
 # Libraries.  Where one is missing the compiler says what to do about it: it
 # is told to include a file that is not there.
@@ -67,7 +84,7 @@ CPPFLAGS_ALL	= -std=c11 ${DEFS_${OS}} ${SANDBOX_${SANDBOX}} ${PKG_CFLAGS} \
 COMPILE		= ${CC} ${CPPFLAGS_ALL} ${WARN} ${HARDEN} \
 		  ${FAULTS_CC_${FAULTS}} ${CFLAGS}
 LINK		= ${CC} ${CFLAGS} ${HARDEN_LD} ${LDFLAGS}
-LIBS		= ${PKG_LIBS} ${LDLIBS}
+LIBS		= ${PKG_LIBS} ${LIBS_${OS}} ${LDLIBS}
 
 # What there is.  smtpproxyd/main.c has main(); all else is also in LIB, which
 # the tests are linked with.
@@ -76,7 +93,8 @@ HDRS		!= ls common/*.h common/port/*.h privsep/*.h smtpproxyd/*.h \
 SRCS_ALL	!= ls common/*.c privsep/*.c smtpproxyd/*.c 2>/dev/null | \
 		    grep -v -e /parse.c -e /main.c || :
 GRAMMAR		!= ls smtpproxyd/*.y 2>/dev/null || :
-SRCS		= ${SRCS_ALL} ${PORT_${OS}} ${GRAMMAR:.y=.c}
+SRCS_PORT	= ${PORT_${OS}} ${TLS_${TLS}} ${TLS_BOTH}
+SRCS		= ${SRCS_ALL} ${SRCS_PORT} ${GRAMMAR:.y=.c}
 OBJS		= ${SRCS:.c=.o}
 MAIN		= smtpproxyd/main.o
 PROG		= smtpproxyd/smtpproxyd
@@ -101,7 +119,7 @@ TEST_OBJS	= ${TESTS:.c=.o} ${TEST_MORE:.c=.o} ${FUZZ:.c=.o} \
 
 # Touched when one of the flags is another than the last time.
 FLAGS		!= sh regress/tools/stamp.sh build/flags \
-		    '${COMPILE} : ${LINK} ${FAULTS} ${LIBS} : ${YACC}'
+		    '${COMPILE} : ${LINK} ${FAULTS} ${TLS} ${LIBS} : ${YACC}'
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .replay .fuzz
@@ -136,10 +154,10 @@ smtpproxyd/parse.c: smtpproxyd/parse.y
 	${YACC} -o $@ smtpproxyd/parse.y
 
 # Parent and children must be of one build: they compare this hash.
-smtpproxyd/build_id.h: Makefile ${HDRS} ${SRCS_ALL} ${PORT_${OS}} \
+smtpproxyd/build_id.h: Makefile ${HDRS} ${SRCS_ALL} ${SRCS_PORT} \
     ${GRAMMAR} smtpproxyd/main.c
 	@{ echo "${SANDBOX} ${FAULTS}"; cat Makefile ${HDRS} ${SRCS_ALL} \
-	    ${PORT_${OS}} ${GRAMMAR} smtpproxyd/main.c; } | \
+	    ${SRCS_PORT} ${GRAMMAR} smtpproxyd/main.c; } | \
 	    ${HASH_${OS}} | \
 	    sed -e 's/[^0-9a-f].*//' -e 's/.*/#define BUILD_ID	"&"/' > $@.new
 	@mv $@.new $@
@@ -161,7 +179,7 @@ ${TOOLS}: ${TOOLS_C:.c=.o} ${LIB}
 show-flags:
 	@echo '${CPPFLAGS_ALL} ${CHECK_CFLAGS}'
 show-srcs:
-	@echo '${SRCS_ALL} ${PORT_${OS}} smtpproxyd/main.c'
+	@echo '${SRCS_ALL} ${SRCS_PORT} smtpproxyd/main.c'
 
 deps:
 	@sh regress/tools/deps.sh build
@@ -200,6 +218,8 @@ install: ${PROG}
 	    "SANDBOX=${SANDBOX}" >&2; exit 1; }
 	@test -z "${FAULTS}" || { echo "install: not a build with" \
 	    "FAULTS=${FAULTS}" >&2; exit 1; }
+	@test "${TLS}" = "${OS}" || { echo "install: not a build with" \
+	    "TLS=${TLS}" >&2; exit 1; }
 	@DESTDIR="${DESTDIR}" PREFIX="${PREFIX}" MAN="${MAN_${OS}}" \
 	    SYSCONFDIR="${SYSCONFDIR}" SERVICE="${SERVICE_${OS}}" \
 	    sh regress/tools/install.sh install

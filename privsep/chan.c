@@ -145,6 +145,19 @@ chan_set_state(struct chan *ch, enum chan_state state)
 	ch->state = state;
 }
 
+/* A packet that held a secret leaves none behind. */
+static void
+chan_wipe(uint8_t *packet, size_t len)
+{
+	const struct msg_row	*row;
+
+	if (len < MSG_HEADER)
+		return;
+	row = msg_table_row((uint16_t)(packet[0] << 8 | packet[1]));
+	if (row != NULL && row->is_secret)
+		explicit_bzero(packet, len);
+}
+
 /* --- Sending --- */
 
 /* The oldest message that waits is sent, or lost with its channel. */
@@ -156,6 +169,7 @@ chan_queue_drop(struct chan *ch)
 
 	for (i = 0; i < out->nfds; i++)
 		(void)close(out->fd[i]);	/* the peer's copy lives on */
+	chan_wipe(out->data, out->len);
 	free(out->data);
 	memset(out, 0, sizeof(*out));
 	ch->queue_head = (ch->queue_head + 1) % CHAN_QUEUE_MAX;
@@ -550,8 +564,7 @@ chan_violation(struct chan *ch, uint16_t type, const char *reason)
 }
 
 static void
-chan_deliver(struct chan *ch, const uint8_t *data, size_t len,
-    struct msghdr *mh)
+chan_deliver(struct chan *ch, uint8_t *data, size_t len, struct msghdr *mh)
 {
 	struct chan_frame	 frame;
 	struct msg		 m;
@@ -569,6 +582,7 @@ chan_deliver(struct chan *ch, const uint8_t *data, size_t len,
 	else
 		ch->on_msg(ch, &m, ch->arg);
 	msg_close_fds(&m);
+	chan_wipe(data, len);
 	frames = frame.up;
 	if (frame.ch != NULL && ch->violation[0] != '\0')
 		chan_end(ch, "");
@@ -640,6 +654,7 @@ chan_read(struct chan *ch)
 		m.nfds = 0;		/* the channel ended before these */
 		chan_take_fds(&v[i].msg_hdr, &m);
 		msg_close_fds(&m);
+		chan_wipe(rooms[i], v[i].msg_len);
 	}
 	frames = frame.up;
 	return frame.ch != NULL && n == CHAN_VLEN;

@@ -23,7 +23,8 @@ struct chan;
 
 /*
  * A message has come and the table allows it.  Descriptors that the handler
- * does not take (msg_take_fd) are closed when it returns.
+ * does not take (msg_take_fd) are closed when it returns, and the octets of a
+ * secret (is_secret in its row) are wiped.
  */
 typedef void chan_msg_fn(struct chan *, struct msg *, void *arg);
 
@@ -35,7 +36,7 @@ typedef void chan_msg_fn(struct chan *, struct msg *, void *arg);
 typedef void chan_end_fn(struct chan *, const char *reason, void *arg);
 
 struct chan_out {
-	uint8_t		*data;		/* the packet */
+	uint8_t		*data;		/* the packet; a secret one is wiped */
 	uint16_t	 len;
 	uint8_t		 nfds;
 	int		 fd[MSG_FDS_MAX]; /* ours, closed once they are sent */
@@ -124,7 +125,8 @@ int	chan_is_idle(const struct chan *);
  * the table.  What privsep itself sends meanwhile (PEER) is dealt with
  * inside where proc_child_start() opened the channel.  fatalx() on an end, a
  * violation or after timeout_ms: the sender
- * is the parent.  `room` has MSG_MAX octets; *m points into it.
+ * is the parent.  `room` has MSG_MAX octets; *m points into it, and a secret
+ * in it is the caller's to wipe.
  */
 void	chan_wait(struct chan *, struct msg *m, uint8_t *room, int timeout_ms);
 

@@ -27,7 +27,7 @@
 struct key_wait {
 	TAILQ_ENTRY(key_wait)	 entry;
 	/* The answer is here, or none will come: call the handshake again.
-	 * Not from within key_client_sign(); at most once a question. */
+	 * From a timer of the loop, at most once a question. */
 	void			(*wake)(struct key_wait *);
 	uint64_t		 id;		/* 0: nothing is asked */
 	uint8_t			 state;		/* key_client.c's own */
@@ -52,7 +52,11 @@ chan_end_fn	key_client_on_end;
 /* Before every call into the library on a connection that may sign. */
 void	key_client_enter(struct key_wait *);
 
-/* A port_tls_sign_fn (port/tls.h). */
+/*
+ * A port_tls_sign_fn (port/tls.h).  While no keyholder is there a question
+ * waits for one, in the first KEY_CLIENT_MS without.  Where the handshake can't
+ * be paused it must not be called by a message handler (chan_drain()).
+ */
 size_t	key_client_sign(uint32_t key, uint16_t scheme, const uint8_t *,
 	    size_t, uint8_t *sig);
 

@@ -10,42 +10,56 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../common/port/tls.h"
+#include "keyholder.h"
 #include "msg.h"
 
 #define PARENT		ROLE(PROC_PARENT)
 #define LOGGER		ROLE(PROC_LOGGER)
+#define WORKER		ROLE(PROC_WORKER)
+#define KEYHOLDER	ROLE(PROC_KEYHOLDER)
+#define U32		4
 #define SERVING		(STATE(CHAN_RUN) | STATE(CHAN_STOP))
 #define SETUP_ON	(STATE(CHAN_SETUP) | SERVING)
 #define ALL_STATES	((1U << CHAN_STATES) - 1U)
 
 static const struct msg_row	own_rows[] = {
 	{ MSG_HELLO, "HELLO", ROLES_ALL, ROLES_ALL,
-	    STATE(CHAN_HELLO), 0, 7, 128 },
+	    STATE(CHAN_HELLO), 0, 7, 128, 0 },
 	{ MSG_DROP, "DROP", PARENT, ROLES_CHILDREN,
-	    STATE(CHAN_SETUP), 0, 11, 512 },
+	    STATE(CHAN_SETUP), 0, 11, 512, 0 },
 	{ MSG_PEER, "PEER", PARENT, ROLES_CHILDREN,
-	    SETUP_ON, 1, 13, 13 },
+	    SETUP_ON, 1, 13, 13, 0 },
 	/* Once, and never behind STOP: that goes to children in service. */
 	{ MSG_READY, "READY", ROLES_CHILDREN, PARENT,
-	    STATE(CHAN_SETUP), 0, 4, 4 },
+	    STATE(CHAN_SETUP), 0, 4, 4, 0 },
 	{ MSG_FAILED, "FAILED", ROLES_CHILDREN, PARENT,
-	    STATE(CHAN_HELLO) | STATE(CHAN_SETUP), 0, 2, 1024 },
+	    STATE(CHAN_HELLO) | STATE(CHAN_SETUP), 0, 2, 1024, 0 },
 	{ MSG_STOP, "STOP", PARENT, ROLES_CHILDREN,
-	    STATE(CHAN_RUN), 0, 4, 4 },
+	    STATE(CHAN_RUN), 0, 4, 4, 0 },
 	{ MSG_PING, "PING", PARENT, ROLES_CHILDREN,
-	    SERVING, 0, 0, 0 },
+	    SERVING, 0, 0, 0, 0 },
 	{ MSG_PONG, "PONG", ROLES_CHILDREN, PARENT,
-	    SERVING, 0, 0, 0 },
+	    SERVING, 0, 0, 0, 0 },
 	{ MSG_LOG, "LOG", ROLES_ALL & ~LOGGER, LOGGER,
-	    SERVING, 0, 3, MSG_MAX - MSG_HEADER },
+	    SERVING, 0, 3, MSG_MAX - MSG_HEADER, 0 },
 	{ MSG_LOG_CONF, "LOG_CONF", PARENT, LOGGER,
-	    STATE(CHAN_SETUP), 0, 7, 256 },
+	    STATE(CHAN_SETUP), 0, 7, 256, 0 },
 	{ MSG_LOG_SINK, "LOG_SINK", PARENT, LOGGER,
-	    SETUP_ON, 1, 1, 1 },
+	    SETUP_ON, 1, 1, 1, 0 },
 	{ MSG_LOG_NOFD, "LOG_NOFD", PARENT, LOGGER,
-	    SETUP_ON, 0, 1, 1 },
+	    SETUP_ON, 0, 1, 1, 0 },
 	{ MSG_SINK_LOST, "SINK_LOST", LOGGER, PARENT,
-	    SERVING, 0, 0, 0 },
+	    SERVING, 0, 0, 0, 0 },
+	{ MSG_KEY, "KEY", PARENT, KEYHOLDER,
+	    STATE(CHAN_SETUP), 0, U32 + 1 + 2 + 1, U32 + 1 + 2 + KEY_FILE_MAX,
+	    1 },
+	{ MSG_KEY_ALLOW, "KEY_ALLOW", PARENT, KEYHOLDER,
+	    SETUP_ON, 0, 3 * U32, 3 * U32, 0 },
+	{ MSG_SIGN, "SIGN", WORKER, KEYHOLDER,
+	    SERVING, 0, U32 + 2 + 2 + 1, U32 + 2 + 2 + TLS_REQUEST_MAX, 0 },
+	{ MSG_SIGNED, "SIGNED", KEYHOLDER, WORKER,
+	    SERVING, 0, 2, 2 + TLS_SIGNATURE_MAX, 0 },
 };
 
 static const struct msg_row	*rows[MSG_TYPES];	/* by type */

@@ -48,6 +48,7 @@ struct msg_row {
 	unsigned int	 nfds;		/* exactly */
 	uint16_t	 min;		/* octets behind the header */
 	uint16_t	 max;
+	int		 is_secret;	/* wiped in queue and receive room */
 };
 
 /* privsep's own messages; those of a program begin at MSG_USER. */
@@ -67,16 +68,20 @@ enum msg_type {
 	MSG_LOG_NOFD,	/* parent to logger: kind u8 that needs no fd */
 	MSG_SINK_LOST,	/* logger to parent: open the sink again */
 	/*
-	 * The keyholder's, numbers of keys are those of the configuration.
-	 * parent: number u32, has TLS 1.3 u8, file of a private key as octets
+	 * The keyholder's; numbers of keys are those of the configuration.
+	 * parent, set-up: number u32, has TLS 1.3 u8, file of a private key
+	 * as msg_put_octets()
 	 */
 	MSG_KEY,
 	/* parent: this worker may use these keys and no others from now on:
-	 * instance u32, first u32, count u32 */
+	 * instance u32, first u32, count u32; in set-up the first of these
+	 * ends the keys */
 	MSG_KEY_ALLOW,
-	/* worker; id: its question: key u32, scheme u16, octets to be signed */
+	/* worker; id: its question: key u32, scheme u16, what is to be signed
+	 * as msg_put_octets() */
 	MSG_SIGN,
-	/* keyholder; id: as asked: octets of the signature, none: refused */
+	/* keyholder; id: as asked: signature as msg_put_octets(), none:
+	 * refused */
 	MSG_SIGNED,
 	MSG_USER = 64
 };

@@ -46,11 +46,10 @@ proc_init(const struct proc_row *r, size_t n, const struct msg_row *msgs,
 {
 	size_t	i;
 
-	/* Another user or root than the configuration's: no row has one yet. */
+	/* Another root than the configuration's: no row has one yet. */
 	for (i = 0; i < n; i++)
-		if ((r[i].user != NULL && strcmp(r[i].user, USER_CONF) != 0) ||
-		    (r[i].root != NULL && strcmp(r[i].root, ROOT_CONF) != 0))
-			fatalx("proc_init: user or root of %s", r[i].name);
+		if (r[i].root != NULL && strcmp(r[i].root, ROOT_CONF) != 0)
+			fatalx("proc_init: root of %s", r[i].name);
 	rows = r;
 	nrows = n;
 	build_id = id;

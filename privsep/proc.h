@@ -38,11 +38,23 @@ struct proc_row {
 	rlim_t		  max_files;	/* RLIMIT_NOFILE; 0: as inherited */
 };
 
-/* What the drop needs, decided by the parent, sent as MSG_DROP. */
+/* A user that a row names: looked up while the parent can open files still. */
+struct proc_user {
+	const char	*name;
+	uid_t		 uid;
+	gid_t		 gid;
+};
+
+/*
+ * What the drop needs, decided by the parent, sent as MSG_DROP.  USER_CONF is
+ * uid and gid; a row that names another user has its from the list.
+ */
 struct proc_identity {
-	uid_t	uid;
-	gid_t	gid;
-	char	chroot[256];
+	uid_t			 uid;
+	gid_t			 gid;
+	char			 chroot[256];
+	const struct proc_user	*users;		/* borrowed; parent only */
+	size_t			 nusers;
 };
 
 /* --- In a child: every *_main() begins with these, in this order. --- */
@@ -161,7 +173,7 @@ const struct proc_row	*proc_row_by_name(const char *);
 
 /*
  * The parent's set-up: path for the re-execution, the identity that children
- * with USER_CONF and ROOT_CONF get, SIGCHLD.  The loop and ops are borrowed.
+ * get (NULL: whoever we are), SIGCHLD.  The loop and ops are borrowed.
  */
 void	proc_parent_init(struct loop *, const char *self_path,
 	    const struct proc_identity *, const struct proc_ops *, void *arg,
@@ -219,8 +231,9 @@ void	proc_set_log_sink(enum log_sink_kind, int (*open_sink)(void),
 	    const char *tag);
 
 /*
- * Say STOP to all but the logger; after `seconds` kill what is left, then end
- * the logger last, so that it writes what was said.  on_stopped follows.
+ * Say STOP to all but keyholder and logger; after `seconds` kill what is left.
+ * Then the keyholder, whom sessions need to their end, and the logger last, so
+ * that it writes what was said.  on_stopped follows.
  */
 void	proc_stop(unsigned int seconds);
 

@@ -80,17 +80,42 @@ proc_child_kill(struct proc_child *c, const char *reason)
 		log_warn("kill %ld", (long)c->pid);
 }
 
+/*
+ * The user of a row, which is not NULL; there is an identity.  A name that the
+ * program did not hand in is its own mistake.
+ */
+static struct proc_user
+parent_user(const struct proc_row *row)
+{
+	struct proc_user	conf;
+	size_t			i;
+
+	conf.name = row->user;
+	conf.uid = pp.identity->uid;
+	conf.gid = pp.identity->gid;
+	if (strcmp(row->user, USER_CONF) == 0)
+		return conf;
+	for (i = 0; i < pp.identity->nusers; i++)
+		if (strcmp(row->user, pp.identity->users[i].name) == 0)
+			return pp.identity->users[i];
+	fatalx("%s: user %s was not looked up", row->name, row->user);
+}
+
 static int
 parent_send_drop(struct proc_child *c)
 {
 	struct msg_writer	w;
+	struct proc_user	user;
 	int			has_user;
 
+	memset(&user, 0, sizeof(user));
 	has_user = pp.identity != NULL && c->row->user != NULL;
+	if (has_user)
+		user = parent_user(c->row);
 	msg_start(&w, MSG_DROP, 0);
 	msg_put_u8(&w, has_user ? 1 : 0);
-	msg_put_u32(&w, has_user ? (uint32_t)pp.identity->uid : 0);
-	msg_put_u32(&w, has_user ? (uint32_t)pp.identity->gid : 0);
+	msg_put_u32(&w, (uint32_t)user.uid);
+	msg_put_u32(&w, (uint32_t)user.gid);
 	msg_put_str(&w, has_user && c->row->root != NULL ?
 	    pp.identity->chroot : "");
 	return chan_send(&c->chan, &w, NULL, 0, 0);

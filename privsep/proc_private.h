@@ -18,7 +18,7 @@
 #define PROC_SETUP_MS		60000	/* from HELLO to READY */
 #define PROC_REASON_STOP	"stop"	/* killed while it was being set up */
 #define PROC_STOP_ALL_S		5	/* a child that must live has died */
-#define PROC_LOGGER_STOP_S	5	/* the logger's time to drain */
+#define PROC_LAST_STOP_S	5	/* keyholder, logger: time to drain */
 
 /* --- proc.c --- */
 
@@ -74,7 +74,8 @@ struct proc_child {
 
 enum proc_stopping {
 	STOPPING_NO = 0,
-	STOPPING_CHILDREN,
+	STOPPING_CHILDREN,		/* all but those below */
+	STOPPING_KEYHOLDER,
 	STOPPING_LOGGER,
 	STOPPING_DONE
 };

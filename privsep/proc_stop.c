@@ -1,6 +1,6 @@
 /*
- * The end of all children: STOP, a bounded time, SIGKILL, the logger last.
- * Parent only.
+ * The end of all children: STOP, a bounded time, SIGKILL; the keyholder, of use
+ * to the others, behind them, and the logger last.  Parent only.
  */
 #include <sys/types.h>
 
@@ -10,15 +10,20 @@
 #include "proc.h"
 #include "proc_private.h"
 
+static enum proc_stopping
+stop_stage(enum proc_role role)
+{
+	if (role == PROC_LOGGER)
+		return STOPPING_LOGGER;
+	return role == PROC_KEYHOLDER ? STOPPING_KEYHOLDER :
+	    STOPPING_CHILDREN;
+}
+
 static int
 stop_concerns(const struct proc_child *c)
 {
-	int	is_logger;
-
-	if (c == NULL || c->pid == 0)
-		return 0;
-	is_logger = c->row->role == PROC_LOGGER;
-	return pp.stopping == STOPPING_LOGGER ? is_logger : !is_logger;
+	return c != NULL && c->pid != 0 &&
+	    stop_stage(c->row->role) == pp.stopping;
 }
 
 static void
@@ -96,15 +101,16 @@ stop_left(void)
 void
 proc_stop_next(void)
 {
-	if (pp.stopping == STOPPING_DONE || stop_left() > 0)
+	if (pp.stopping == STOPPING_DONE)
 		return;
-	if (pp.stopping == STOPPING_CHILDREN) {
-		pp.stopping = STOPPING_LOGGER;
+	while (stop_left() == 0 && pp.stopping != STOPPING_LOGGER) {
+		pp.stopping = pp.stopping == STOPPING_CHILDREN ?
+		    STOPPING_KEYHOLDER : STOPPING_LOGGER;
 		proc_log_flush();
-		stop_all(PROC_LOGGER_STOP_S);
-		if (stop_left() > 0)
-			return;
+		stop_all(PROC_LAST_STOP_S);
 	}
+	if (stop_left() > 0)
+		return;
 	/* Not from within the reaping of the child that is freed. */
 	if (timer_set(&pp.loop->timers, &pp.stop, pp.loop->now_ms) == -1)
 		stop_done();

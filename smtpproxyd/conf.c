@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../common/strutil.h"
+#include "conf_int.h"
 
 struct conf_file {
 	struct conf_file	*next;
@@ -28,7 +29,8 @@ static const int64_t	stage_default_ms[STAGES] = {
 	[STAGE_DATA] = 120000,
 	[STAGE_BLOCK] = 180000,
 	[STAGE_DOT] = 900000,
-	[STAGE_COMMAND] = 300000
+	[STAGE_COMMAND] = 300000,
+	[STAGE_TLS] = 30000
 };
 
 struct conf *
@@ -41,6 +43,7 @@ conf_new(void)
 	(void)strlcpy(c->user, "_smtpproxyd", sizeof(c->user));
 	(void)strlcpy(c->chroot, "/var/empty", sizeof(c->chroot));
 	c->limits.max_errors = 100;
+	c->tls_protocols = CONF_TLS12 | CONF_TLS13;
 	memcpy(c->limits.timeout_ms, stage_default_ms,
 	    sizeof(c->limits.timeout_ms));
 	return c;
@@ -70,6 +73,8 @@ conf_free_relay(struct conf_relay *r)
 
 	while ((l = r->listeners) != NULL) {
 		r->listeners = l->next;
+		free(l->tls.pkis);
+		free(l->proxied.blocks);
 		free(l);
 	}
 	while ((d = r->destinations) != NULL) {
@@ -80,14 +85,36 @@ conf_free_relay(struct conf_relay *r)
 	free(r->only.blocks);
 	free(r->except.blocks);
 	free(r->bypass.blocks);
+	free(r->terminate.pkis);
 	free(r);
+}
+
+static void
+conf_free_files(struct conf *c)
+{
+	struct conf_pki		*p;
+	struct conf_blob	*b;
+	struct conf_file	*f;
+
+	while ((p = c->pkis) != NULL) {
+		c->pkis = p->next;
+		free(p);
+	}
+	while ((b = c->blobs) != NULL) {
+		c->blobs = b->next;
+		free(b->data);
+		free(b);
+	}
+	while ((f = c->files) != NULL) {
+		c->files = f->next;
+		free(f);
+	}
 }
 
 void
 conf_free(struct conf *c)
 {
 	struct conf_relay	*r;
-	struct conf_file	*f;
 
 	if (c == NULL)
 		return;
@@ -96,10 +123,7 @@ conf_free(struct conf *c)
 		c->relays = r->next;
 		conf_free_relay(r);
 	}
-	while ((f = c->files) != NULL) {
-		c->files = f->next;
-		free(f);
-	}
+	conf_free_files(c);
 	free(c);
 }
 
@@ -132,16 +156,16 @@ conf_file_name(struct conf *c, const char *name)
 	return f->name;
 }
 
-/* Names of relays and tables stand in log lines as they are. */
-static int
-conf_check_name(const char *name, const char *what, struct conf_why *why)
+int
+conf_check_name(const char *name, size_t size, const char *what,
+    struct conf_why *why)
 {
 	const unsigned char	*p = (const unsigned char *)name;
 	size_t			 len = strlen(name);
 
-	if (len == 0 || len >= CONF_NAME_MAX)
+	if (len == 0 || len >= size)
 		return conf_fail(why, "the name of a %s has %zu octets, "
-		    "expected 1 to %d", what, len, CONF_NAME_MAX - 1);
+		    "expected 1 to %zu", what, len, size - 1);
 	for (; *p != '\0'; p++)
 		if (*p >= 0x80 || (!isalnum(*p) &&
 		    strchr("._-", *p) == NULL))
@@ -181,7 +205,7 @@ conf_add_table(struct conf *c, const char *name, struct conf_place place,
 {
 	struct conf_table	*t, **end;
 
-	if (conf_check_name(name, "table", why) == -1)
+	if (conf_check_name(name, CONF_NAME_MAX, "table", why) == -1)
 		return NULL;
 	for (end = &c->tables; (t = *end) != NULL; end = &t->next)
 		if (strcmp(t->name, name) == 0) {
@@ -233,7 +257,8 @@ conf_add_relay(struct conf *c, const char *name, struct conf_place place,
 {
 	struct conf_relay	*r, **end;
 
-	if (name != NULL && conf_check_name(name, "relay", why) == -1)
+	if (name != NULL &&
+	    conf_check_name(name, CONF_NAME_MAX, "relay", why) == -1)
 		return NULL;
 	for (end = &c->relays; (r = *end) != NULL; end = &r->next)
 		if (name != NULL && strcmp(r->name, name) == 0) {
@@ -256,6 +281,8 @@ conf_add_relay(struct conf *c, const char *name, struct conf_place place,
 	r->is_broken = name == NULL;
 	r->number = c->nrelays++;
 	r->place = place;
+	r->terminate.ca = CONF_NO_BLOB;
+	r->tls.ca = CONF_NO_BLOB;
 	*end = r;
 	return r;
 }
@@ -298,11 +325,23 @@ conf_add_listener(struct conf *c, struct conf_relay *r, const char *host,
 		return conf_fail(why, "out of memory");
 	l->addr = a;
 	l->is_divert = is_divert;
+	l->tls.ca = CONF_NO_BLOB;
 	l->place = place;
+	l->number = r->nlisteners++;
 	for (end = &r->listeners; *end != NULL; end = &(*end)->next)
 		;
 	*end = l;
 	return 0;
+}
+
+struct conf_listener *
+conf_last_listener(const struct conf_relay *r)
+{
+	struct conf_listener	*l = r->listeners;
+
+	while (l != NULL && l->next != NULL)
+		l = l->next;
+	return l;
 }
 
 /*
@@ -341,7 +380,7 @@ conf_set_check(struct conf_check *k, const char *table,
 {
 	if (table == NULL)
 		return 0;
-	if (conf_check_name(table, "table", why) == -1)
+	if (conf_check_name(table, CONF_NAME_MAX, "table", why) == -1)
 		return -1;
 	(void)strlcpy(k->table, table, sizeof(k->table));
 	k->place = place;
@@ -377,6 +416,14 @@ conf_set_bypass(struct conf_relay *r, const char *table,
 }
 
 int
+conf_set_proxied(struct conf_listener *l, const char *table,
+    int allows_plain, struct conf_place place, struct conf_why *why)
+{
+	l->allows_plain = allows_plain;
+	return conf_set_check(&l->proxied, table, place, why);
+}
+
+int
 conf_add_destination(struct conf_relay *r, const char *host, int is_table,
     int64_t port, struct conf_place place, struct conf_why *why)
 {
@@ -385,7 +432,7 @@ conf_add_destination(struct conf_relay *r, const char *host, int is_table,
 	if (r->forward != FORWARD_FIXED)
 		return conf_fail_beside(&r->forward_place, why);
 	if (is_table) {
-		if (conf_check_name(host, "table", why) == -1)
+		if (conf_check_name(host, CONF_NAME_MAX, "table", why) == -1)
 			return -1;
 	} else if (conf_check_host(host, why) == -1)
 		return -1;
@@ -412,5 +459,38 @@ conf_relay_by_number(const struct conf *c, uint32_t number)
 	for (r = c->relays; r != NULL; r = r->next)
 		if (r->number == number)
 			return r;
+	return NULL;
+}
+
+const struct conf_listener *
+conf_listener_by_number(const struct conf_relay *r, uint32_t number)
+{
+	const struct conf_listener	*l;
+
+	for (l = r->listeners; l != NULL; l = l->next)
+		if (l->number == number)
+			return l;
+	return NULL;
+}
+
+const struct conf_pki *
+conf_pki_by_number(const struct conf *c, uint32_t number)
+{
+	const struct conf_pki	*p;
+
+	for (p = c->pkis; p != NULL; p = p->next)
+		if (p->number == number)
+			return p;
+	return NULL;
+}
+
+const struct conf_blob *
+conf_blob_by_number(const struct conf *c, uint32_t number)
+{
+	const struct conf_blob	*b;
+
+	for (b = c->blobs; b != NULL; b = b->next)
+		if (b->number == number)
+			return b;
 	return NULL;
 }

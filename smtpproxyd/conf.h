@@ -24,6 +24,7 @@
 #define CONF_TLS_PKIS_MAX 16		/* of one listener */
 #define CONF_CIPHERS_MAX 512		/* tls-ciphers; with NUL */
 #define CONF_BLOB_MAX	(1024 * 1024)	/* certificate files, together */
+#define CONF_BLOBS_MAX	1024		/* such files */
 
 /* RFC 5321 4.5.3.2; what each one means stands in smtpproxyd.conf(5). */
 enum conf_stage {
@@ -165,9 +166,10 @@ struct conf_pki {
 	char			 name[CONF_HOST_MAX];
 	uint32_t		 number;	/* from 0: of its key too */
 	char			 cert_path[CONF_PATH_MAX];
-	char			 key_path[CONF_PATH_MAX]; /* not in workers */
+	char			 key_path[CONF_PATH_MAX]; /* not in
+						 * workers */
 	uint32_t		 cert;		/* blob */
-	struct conf_place	 place;		/* of the line that came first */
+	struct conf_place	 place;		/* of the first line */
 	struct conf_place	 cert_place;
 	struct conf_place	 key_place;
 	struct conf_pki		*next;
@@ -207,7 +209,8 @@ struct conf_listener {
 	struct conf_tls_server	 tls;
 	struct conf_check	 proxied;	/* proxy-protocol from <table>;
 						 * not in workers */
-	int			 allows_plain;	/* others plain; not in workers */
+	int			 allows_plain;	/* others plain; not in
+						 * workers */
 	struct conf_place	 place;
 	struct conf_listener	*next;
 };
@@ -236,6 +239,7 @@ struct conf_relay {
 	struct conf_place	 place;
 	struct conf_listener	*listeners;
 	uint32_t		 nlisteners;
+	uint32_t		 nlisteners_announced;	/* reader only */
 	struct conf_destination	*destinations;	/* not in workers */
 	struct conf_choice	*choices;	/* array */
 	size_t			 nchoices;
@@ -250,13 +254,17 @@ struct conf_relay {
 	struct conf_check	 bypass;	/* clients, not in workers */
 	enum conf_starttls	 starttls;	/* default: FIXED hides it, the
 						 * others pass it */
-	struct conf_tls_server	 terminate;	/* starttls terminate; its mode
-						 * is unused */
-	struct conf_tls_client	 tls;		/* of forward, or of terminate */
+	struct conf_place	 starttls_place;
+	struct conf_tls_server	 terminate;	/* starttls terminate; its
+						 * mode is unused */
+	struct conf_tls_client	 tls;		/* of forward, or of starttls
+						 * terminate */
 	enum conf_identity	 identity;
+	struct conf_place	 identity_place;
 	int			 adds_trace;	/* add-header trace */
 	unsigned int		 tls_protocols;	/* CONF_TLS12 | CONF_TLS13 */
 	char			 tls_ciphers[CONF_CIPHERS_MAX]; /* "": ours */
+	struct conf_place	 tls_ciphers_place;
 	enum conf_failure	 on_failure;	/* not in workers */
 	uint32_t		 mark;		/* SO_MARK, 0: none; not in
 						 * workers */
@@ -279,7 +287,12 @@ enum conf_relay_setting {		/* bits of conf_relay.is_set */
 	RELAY_STARTTLS,
 	RELAY_ON_FAILURE,
 	RELAY_MARK,
-	RELAY_BYPASS
+	RELAY_BYPASS,
+	RELAY_FORWARD_TLS,
+	RELAY_IDENTITY,
+	RELAY_TRACE,
+	RELAY_TLS_PROTOCOLS,
+	RELAY_TLS_CIPHERS
 };
 
 struct conf_table_entry {
@@ -301,7 +314,9 @@ enum conf_setting {			/* bits of conf.is_set */
 	SETTING_WORKERS = 0,
 	SETTING_USER,
 	SETTING_CHROOT,
-	SETTING_HOSTNAME
+	SETTING_HOSTNAME,
+	SETTING_TLS_PROTOCOLS,
+	SETTING_TLS_CIPHERS
 };
 
 struct conf {
@@ -321,12 +336,16 @@ struct conf {
 	unsigned int		 tls_protocols;	/* global ones, of which a */
 	char			 tls_ciphers[CONF_CIPHERS_MAX]; /* relay has
 						 * its own where it says so */
+	struct conf_place	 tls_ciphers_place;
 	struct conf_file	*files;		/* names that places point to */
 	struct conf_place	 place;		/* top of the file given */
 	uint32_t		 is_set;	/* parser only */
-	/* conf_wire.c, reader: record awaited, relays announced, the last. */
+	/* conf_wire.c, reader: record awaited, what was announced, the last
+	 * relay. */
 	uint32_t		 wire_next;
 	uint32_t		 wire_nrelays;
+	uint32_t		 wire_nblobs;
+	uint32_t		 wire_npkis;
 	struct conf_relay	*wire_relay;
 };
 
@@ -397,8 +416,9 @@ int	conf_set_intercept(struct conf_relay *, enum conf_forward,
  */
 int	conf_set_transparent(struct conf_relay *, int is_transparent,
 	    struct conf_place, struct conf_why *);
+/* TERMINATE: with conf_set_terminate() and at least one pki. */
 int	conf_set_starttls(struct conf_relay *, enum conf_starttls,
-	    struct conf_why *);
+	    struct conf_place, struct conf_why *);
 int	conf_set_on_failure(struct conf_relay *, enum conf_failure,
 	    struct conf_why *);
 int	conf_set_mark(struct conf_relay *, int64_t, struct conf_why *);
@@ -412,26 +432,106 @@ int	conf_add_pass_verb(struct conf_relay *, const char *,
 	    struct conf_why *);
 int	conf_add_auth_mech(struct conf_relay *, const char *,
 	    struct conf_why *);
+int	conf_set_identity(struct conf_relay *, enum conf_identity,
+	    struct conf_place, struct conf_why *);
+int	conf_set_trace(struct conf_relay *, struct conf_why *);
+
+/*
+ * TLS (conf_tls.c).  Paths are absolute, since the parent reads keys again
+ * when it has left the folder where it was started.
+ *
+ * pki NAME cert, pki NAME key: both lines may stand anywhere, each once.
+ */
+int	conf_set_pki(struct conf *, const char *name, int is_key,
+	    const char *path, struct conf_place, struct conf_why *);
+/*
+ * "TLSv1.2", "TLSv1.3": adds its CONF_TLS bit, once; and the whole set of
+ * them.  relay NULL: the global setting.
+ */
+int	conf_read_tls_protocol(const char *, unsigned int *bits,
+	    struct conf_why *);
+int	conf_set_tls_protocols(struct conf *, struct conf_relay *,
+	    unsigned int bits, struct conf_why *);
+int	conf_set_tls_ciphers(struct conf *, struct conf_relay *, const char *,
+	    struct conf_place, struct conf_why *);
+
+/* The listener of the relay that was added last; NULL: none. */
+struct conf_listener *conf_last_listener(const struct conf_relay *);
+/*
+ * Of a listener: ca is NULL where there is none, and goes with verify.  Then
+ * the names of its pkis, or of starttls terminate, one by one.
+ */
+int	conf_set_server_tls(struct conf_tls_server *, enum conf_tls,
+	    enum conf_tls_verify, const char *ca, struct conf_why *);
+int	conf_add_server_pki(struct conf_tls_server *, const char *name,
+	    struct conf_place, struct conf_why *);
+int	conf_set_proxied(struct conf_listener *, const char *table,
+	    int allows_plain, struct conf_place, struct conf_why *);
+/*
+ * What a forward line says of TLS (DEST_TLS_OFF: nothing): all lines of a
+ * relay the same, and none of those that intercept anything.  Before the
+ * destinations of the line, or behind conf_set_intercept().
+ */
+int	conf_set_forward_tls(struct conf_relay *, enum conf_dest_tls,
+	    int is_implicit, const char *ca, struct conf_why *);
+/* The destination's side of starttls terminate. */
+int	conf_set_terminate(struct conf_relay *, enum conf_dest_tls,
+	    const char *ca, struct conf_why *);
+
+/*
+ * What conf_finish() asks others to do.  Each gives 0, or -1 with why.  NULL:
+ * names must be numeric; no file is read, and each blob stays empty; nothing
+ * is checked.  All checks come before the first name is resolved, so that
+ * never more than one child is needed.
+ */
+typedef int conf_resolve_fn(void *arg, const struct conf *, const char *host,
+	    struct addr *, size_t *n, struct conf_why *);
+struct conf_hooks {
+	/* The resolver child: up to *n addresses of a name. */
+	conf_resolve_fn	*resolve;
+	/*
+	 * Files as octets (keyfile.h): of a key, at most CONF_KEY_MAX, whose
+	 * permissions are stricter; of certificates, at most max, malloc'd,
+	 * with a NUL behind the last.  why names the path.  Both or none.
+	 */
+	int	(*read_key)(const char *path, uint8_t *, size_t *len,
+		    struct conf_why *);
+	int	(*read_cert)(const char *path, size_t max, uint8_t **,
+		    size_t *len, struct conf_why *);
+	/*
+	 * The child that parses them (keycheck.h): certificates and their
+	 * key; CA certificates; a list of ciphers.  why names no path.
+	 */
+	int	(*check_pair)(void *arg, const uint8_t *cert, size_t certlen,
+		    const uint8_t *key, size_t keylen, struct conf_why *);
+	int	(*check_ca)(void *arg, const uint8_t *, size_t,
+		    struct conf_why *);
+	int	(*check_ciphers)(void *arg, const char *, struct conf_why *);
+};
+#define CONF_RESOLVE_MAX 16	/* addresses of one name: room at resolve */
+#define CONF_KEY_MAX	8000	/* octets of a key's file */
 
 /*
  * After the file is read: fill in defaults, check what spans lines (a relay
  * without listener or destination, a listener that does not suit the way to
- * the destination, a table that is not there or is empty, a host name in a
- * table of blocks), and make the choices and the blocks of the checks; a
- * relay that intercepts has no choices.  Names are looked up through
- * `resolve` (the resolver child; NULL: numeric only), which gives 0 with up to
- * *n addresses, or -1 with why.
+ * the destination, a table or pki that is not there or is empty, a host name
+ * in a table of blocks, settings that exclude each other), and make the
+ * choices, the blocks of the checks and the blobs; a relay that intercepts has
+ * no choices.  A private key is wiped as soon as it was checked.
+ *   hooks     NULL: as if all of them were; arg goes to those that take one
  *   returns   number of errors, each said through `say`
  */
-typedef int conf_resolve_fn(void *, const struct conf *, const char *host,
-	    struct addr *, size_t *n, struct conf_why *);
 typedef void conf_say_fn(void *, const struct conf_place *, const char *);
-int	conf_finish(struct conf *, conf_resolve_fn *, void *, conf_say_fn *,
-	    void *);
-#define CONF_RESOLVE_MAX 16	/* addresses of one name: room at resolve */
+int	conf_finish(struct conf *, const struct conf_hooks *, void *arg,
+	    conf_say_fn *, void *say_arg);
 
-/* Relay by its number in this generation, or NULL. */
+/* By their numbers in this generation, or NULL. */
 const struct conf_relay	*conf_relay_by_number(const struct conf *, uint32_t);
+/* A listener by its number in the relay, or NULL. */
+const struct conf_listener *conf_listener_by_number(const struct conf_relay *,
+			    uint32_t);
+const struct conf_pki	*conf_pki_by_number(const struct conf *, uint32_t);
+const struct conf_blob	*conf_blob_by_number(const struct conf *, uint32_t);
 const char		*conf_stage_name(enum conf_stage);
 
 #endif

@@ -10,17 +10,9 @@
 #include <unistd.h>
 
 #include "../common/strutil.h"
+#include "conf_int.h"
 
-struct finish {
-	struct conf		*conf;
-	conf_resolve_fn		*resolve;
-	void			*resolve_arg;
-	conf_say_fn		*say;
-	void			*say_arg;
-	int			 nerrors;
-};
-
-static void
+void
 finish_say(struct finish *f, const struct conf_place *place,
     const struct conf_why *why)
 {
@@ -151,11 +143,11 @@ finish_lookup(struct finish *f, const char *host, struct addr *addrs,
 		*n = 1;
 		return 0;
 	}
-	if (f->resolve == NULL)
+	if (f->hooks->resolve == NULL)
 		return conf_fail(why, "\"%s\" can't be looked up, expected an "
 		    "address", host);
 	*n = CONF_RESOLVE_MAX;
-	if (f->resolve(f->resolve_arg, f->conf, host, addrs, n, why) == -1)
+	if (f->hooks->resolve(f->arg, f->conf, host, addrs, n, why) == -1)
 		return -1;
 	for (i = 0; i < *n; i++)
 		if (addr_is_unspecified(&addrs[i]) ||
@@ -275,43 +267,20 @@ finish_check(struct finish *f, const struct conf_relay *r,
 	}
 }
 
-/*
- * A listener that connections are diverted to has their destination as its
- * own address; one that they are redirected to has not.  Taken for the other
- * kind, every session would be refused.
- */
-static void
-finish_listeners(struct finish *f, const struct conf_relay *r)
-{
-	const struct conf_listener	*l;
-	struct conf_why			 why;
-	int				 is_divert;
-
-	if (r->forward == FORWARD_FIXED)
-		return;
-	is_divert = r->forward == FORWARD_DESTINATION;
-	for (l = r->listeners; l != NULL; l = l->next) {
-		if (l->is_divert == is_divert)
-			continue;
-		(void)conf_fail(&why, "the relay forwards to %s, expected "
-		    "listen on ADDRESS port PORT%s", is_divert ?
-		    "destination" : "nat lookup", is_divert ? " divert" :
-		    " without divert");
-		finish_say(f, &l->place, &why);
-	}
-}
-
 static void
 finish_relay(struct finish *f, struct conf_relay *r)
 {
 	const struct conf_destination	*d;
+	struct conf_listener		*l;
 	struct conf_why			 why;
 
 	finish_limits(&f->conf->limits, &r->limits);
 	if ((r->is_set & (1U << RELAY_STARTTLS)) == 0)
 		r->starttls = r->forward == FORWARD_FIXED ? STARTTLS_HIDE :
 		    STARTTLS_PASS;
-	finish_listeners(f, r);
+	finish_ways(f, r);
+	for (l = r->listeners; l != NULL; l = l->next)
+		finish_check(f, r, &l->proxied);
 	finish_check(f, r, &r->only);
 	finish_check(f, r, &r->except);
 	finish_check(f, r, &r->bypass);
@@ -335,23 +304,27 @@ finish_relay(struct finish *f, struct conf_relay *r)
 }
 
 int
-conf_finish(struct conf *c, conf_resolve_fn *resolve, void *resolve_arg,
+conf_finish(struct conf *c, const struct conf_hooks *hooks, void *arg,
     conf_say_fn *say, void *say_arg)
 {
-	struct finish		 f;
-	struct conf_table	*t;
-	struct conf_relay	*r;
-	struct conf_why		 why;
+	static const struct conf_hooks	 none;
+	struct finish			 f;
+	struct conf_table		*t;
+	struct conf_relay		*r;
+	struct conf_why			 why;
 
+	memset(&f, 0, sizeof(f));
 	f.conf = c;
-	f.resolve = resolve;
-	f.resolve_arg = resolve_arg;
+	f.hooks = hooks == NULL ? &none : hooks;
+	f.arg = arg;
 	f.say = say;
 	f.say_arg = say_arg;
-	f.nerrors = 0;
 	finish_defaults(c);
+	finish_pkis(&f);
 	for (t = c->tables; t != NULL; t = t->next)
 		finish_table(&f, t);
+	for (r = c->relays; r != NULL; r = r->next)
+		finish_tls(&f, r);
 	for (r = c->relays; r != NULL; r = r->next)
 		finish_relay(&f, r);
 	if (c->nrelays == 0) {

@@ -105,7 +105,7 @@ load_set_macros(struct conf_lex *lex, struct conf_why *why)
  */
 static struct conf *
 load_run(const char *name, const char *data, size_t len,
-    conf_resolve_fn *resolve, void *resolve_arg, conf_say_fn *say,
+    const struct conf_hooks *hooks, void *arg, conf_say_fn *say,
     void *say_arg)
 {
 	struct conf_place	 place = { name, 0 };
@@ -127,8 +127,7 @@ load_run(const char *name, const char *data, size_t len,
 	}
 	if (rc == 0) {
 		nerrors = conf_parse(conf, lex, say, say_arg);
-		nerrors += conf_finish(conf, resolve, resolve_arg, say,
-		    say_arg);
+		nerrors += conf_finish(conf, hooks, arg, say, say_arg);
 	} else
 		say(say_arg, &place, why.text);
 	conf_lex_free(lex);
@@ -140,21 +139,21 @@ load_run(const char *name, const char *data, size_t len,
 
 struct conf *
 conf_load_text(const char *name, const char *data, size_t len,
-    conf_resolve_fn *resolve, void *resolve_arg, conf_say_fn *say,
+    const struct conf_hooks *hooks, void *arg, conf_say_fn *say,
     void *say_arg)
 {
-	return load_run(name, data, len, resolve, resolve_arg, say, say_arg);
+	return load_run(name, data, len, hooks, arg, say, say_arg);
 }
 
 struct conf *
-conf_load_file(const char *path, conf_resolve_fn *resolve, void *resolve_arg,
+conf_load_file(const char *path, const struct conf_hooks *hooks, void *arg,
     conf_say_fn *say, void *say_arg)
 {
-	return load_run(path, NULL, 0, resolve, resolve_arg, say, say_arg);
+	return load_run(path, NULL, 0, hooks, arg, say, say_arg);
 }
 
 struct conf *
-conf_load(const char *path, conf_resolve_fn *resolve, void *resolve_arg)
+conf_load(const char *path, const struct conf_hooks *hooks, void *arg)
 {
-	return load_run(path, NULL, 0, resolve, resolve_arg, load_say, NULL);
+	return load_run(path, NULL, 0, hooks, arg, load_say, NULL);
 }

@@ -9,9 +9,11 @@
  * error as "file:line: what, and what was expected"; reading goes on after
  * one.  A file must belong to root or the caller and must not be
  * writable for others.
+ *   hooks, arg  those of conf_finish()
  *   returns   the configuration, or NULL after at least one error was said
  */
-struct conf	*conf_load(const char *path, conf_resolve_fn *, void *);
+struct conf	*conf_load(const char *path, const struct conf_hooks *,
+		    void *arg);
 
 /*
  * "name=value" for every load that follows; a later one of the same name
@@ -25,9 +27,10 @@ void		 conf_load_forget_macros(void);
  * included, and errors go to `say`.
  */
 struct conf	*conf_load_text(const char *name, const char *, size_t,
-		    conf_resolve_fn *, void *, conf_say_fn *, void *say_arg);
+		    const struct conf_hooks *, void *arg, conf_say_fn *,
+		    void *say_arg);
 /* The same from a file, with errors to `say`. */
-struct conf	*conf_load_file(const char *path, conf_resolve_fn *, void *,
-		    conf_say_fn *, void *say_arg);
+struct conf	*conf_load_file(const char *path, const struct conf_hooks *,
+		    void *arg, conf_say_fn *, void *say_arg);
 
 #endif

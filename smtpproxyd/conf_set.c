@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../common/strutil.h"
+#include "conf_int.h"
 
 #define COUNT_MAX	1000000
 #define SECONDS_MAX	604800		/* a week */
@@ -127,8 +128,7 @@ conf_read_port(const char *s, int64_t *n, struct conf_why *why)
 	return 0;
 }
 
-/* A thing said twice is a mistake that would otherwise stay unseen. */
-static int
+int
 conf_set_once(uint32_t *is_set, unsigned int bit, const char *name,
     struct conf_why *why)
 {
@@ -241,7 +241,7 @@ conf_set_timeout(struct conf_limits *l, const char *stage, int64_t seconds,
 	if (i == STAGES)
 		return conf_fail(why, "\"%s\" is no stage, expected connect, "
 		    "greeting, helo, mail, rcpt, data, block, dot, command, "
-		    "message or session", stage);
+		    "message, session or tls", stage);
 	(void)snprintf(name, sizeof(name), "timeout %s", stage);
 	if (conf_set_once(&l->is_set, LIMIT_TIMEOUT + i, name, why) == -1)
 		return -1;
@@ -275,11 +275,12 @@ conf_set_pregreet(struct conf_relay *r, enum conf_pregreet pregreet,
 
 int
 conf_set_starttls(struct conf_relay *r, enum conf_starttls starttls,
-    struct conf_why *why)
+    struct conf_place place, struct conf_why *why)
 {
 	if (conf_set_once(&r->is_set, RELAY_STARTTLS, "starttls", why) == -1)
 		return -1;
 	r->starttls = starttls;
+	r->starttls_place = place;
 	return 0;
 }
 
@@ -291,6 +292,27 @@ conf_set_on_failure(struct conf_relay *r, enum conf_failure on_failure,
 	    why) == -1)
 		return -1;
 	r->on_failure = on_failure;
+	return 0;
+}
+
+int
+conf_set_identity(struct conf_relay *r, enum conf_identity identity,
+    struct conf_place place, struct conf_why *why)
+{
+	if (conf_set_once(&r->is_set, RELAY_IDENTITY, "identity", why) == -1)
+		return -1;
+	r->identity = identity;
+	r->identity_place = place;
+	return 0;
+}
+
+int
+conf_set_trace(struct conf_relay *r, struct conf_why *why)
+{
+	if (conf_set_once(&r->is_set, RELAY_TRACE, "add-header trace",
+	    why) == -1)
+		return -1;
+	r->adds_trace = 1;
 	return 0;
 }
 

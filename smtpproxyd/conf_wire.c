@@ -4,7 +4,7 @@
  * trusted, but each value is checked as it was in the parser: a worker that
  * ran with half a configuration, or another one, would be hard to find.
  */
-#include "conf_wire.h"
+#include "conf_wire_int.h"
 
 #include <sys/types.h>
 #include <sys/socket.h>
@@ -12,33 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEM_MAX	2048	/* a relay with full lists has about 1,500 */
 #define TIMEOUT_MAX_MS	(604800 * INT64_C(1000))
 
-enum wire_kind {
-	WIRE_NONE = 0,
-	WIRE_CONF,		/* the first item, and once */
-	WIRE_RELAY,
-	WIRE_CHOICE		/* of the relay before it */
-};
-
 /* --- Writer --- */
-
-struct wire_item {
-	uint8_t	data[ITEM_MAX];
-	size_t	used;
-	int	has_failed;
-};
-
-struct wire_out {
-	conf_put_fn	*put;
-	void		*arg;
-	uint32_t	 number;		/* of the record begun */
-	struct wire_item item;			/* being made */
-	uint8_t		 record[CONF_WIRE_MAX];
-	size_t		 used;
-	int		 has_failed;
-};
 
 static void
 wire_put_octets(struct wire_item *w, const void *data, size_t len)
@@ -51,8 +27,7 @@ wire_put_octets(struct wire_item *w, const void *data, size_t len)
 	w->used += len;
 }
 
-/* A number of n octets, most significant first. */
-static void
+void
 wire_put(struct wire_item *w, uint64_t v, size_t n)
 {
 	uint8_t	octets[8];
@@ -65,7 +40,7 @@ wire_put(struct wire_item *w, uint64_t v, size_t n)
 	wire_put_octets(w, octets, n);
 }
 
-static void
+void
 wire_put_str(struct wire_item *w, const char *s)
 {
 	size_t	len = strlen(s);
@@ -74,7 +49,7 @@ wire_put_str(struct wire_item *w, const char *s)
 	wire_put_octets(w, s, len);
 }
 
-static void
+void
 wire_put_addr(struct wire_item *w, const struct addr *a)
 {
 	wire_put(w, a->family == AF_INET ? 4 : 6, 1);
@@ -102,7 +77,7 @@ wire_flush(struct wire_out *o)
 	wire_start_record(o);
 }
 
-static void
+void
 wire_start_item(struct wire_out *o, enum wire_kind kind)
 {
 	o->item.used = 0;
@@ -110,7 +85,7 @@ wire_start_item(struct wire_out *o, enum wire_kind kind)
 	wire_put(&o->item, kind, 1);
 }
 
-static void
+void
 wire_end_item(struct wire_out *o)
 {
 	if (o->item.used > sizeof(o->record) - o->used)
@@ -149,6 +124,7 @@ wire_put_relay(struct wire_out *o, const struct conf_relay *r)
 	wire_put(w, r->forward, 1);
 	wire_put(w, r->is_transparent ? 1 : 0, 1);
 	wire_put(w, r->starttls, 1);
+	wire_put_tls(w, r);
 	wire_put_limits(w, &r->limits);
 	wire_put(w, r->npass_verbs, 1);
 	for (i = 0; i < r->npass_verbs; i++)
@@ -156,8 +132,10 @@ wire_put_relay(struct wire_out *o, const struct conf_relay *r)
 	wire_put(w, r->nauth_mechs, 1);
 	for (i = 0; i < r->nauth_mechs; i++)
 		wire_put_str(w, r->auth_mechs[i]);
+	wire_put(w, r->nlisteners, 4);
 	wire_put(w, r->nchoices, 2);
 	wire_end_item(o);
+	wire_put_listeners(o, r);
 	for (i = 0; i < r->nchoices; i++) {
 		wire_start_item(o, WIRE_CHOICE);
 		wire_put_addr(w, &r->choices[i].addr);
@@ -179,9 +157,12 @@ conf_wire_write(const struct conf *c, conf_put_fn *put, void *arg)
 	wire_start_record(&o);
 	wire_start_item(&o, WIRE_CONF);
 	wire_put(&o.item, c->generation, 4);
+	wire_put(&o.item, c->nblobs, 4);
+	wire_put(&o.item, c->npkis, 4);
 	wire_put(&o.item, c->nrelays, 4);
 	wire_put_str(&o.item, c->hostname);
 	wire_end_item(&o);
+	wire_put_files(&o, c);
 	for (r = c->relays; r != NULL; r = r->next)
 		wire_put_relay(&o, r);
 	wire_flush(&o);
@@ -189,12 +170,6 @@ conf_wire_write(const struct conf *c, conf_put_fn *put, void *arg)
 }
 
 /* --- Reader: the first failure sticks. --- */
-
-struct wire_in {
-	const uint8_t	*data;
-	size_t		 left;
-	int		 has_failed;
-};
 
 static const uint8_t *
 wire_next(struct wire_in *in, size_t len)
@@ -210,7 +185,7 @@ wire_next(struct wire_in *in, size_t len)
 	return p;
 }
 
-static uint64_t
+uint64_t
 wire_get(struct wire_in *in, size_t n)
 {
 	const uint8_t	*p;
@@ -223,8 +198,7 @@ wire_get(struct wire_in *in, size_t n)
 	return v;
 }
 
-/* One of a few values, from 0 on. */
-static uint64_t
+uint64_t
 wire_get_upto(struct wire_in *in, uint64_t max)
 {
 	uint64_t	v = wire_get(in, 1);
@@ -236,7 +210,7 @@ wire_get_upto(struct wire_in *in, uint64_t max)
 	return v;
 }
 
-static void
+void
 wire_get_str(struct wire_in *in, char *to, size_t size)
 {
 	const uint8_t	*p;
@@ -253,8 +227,7 @@ wire_get_str(struct wire_in *in, char *to, size_t size)
 	to[len] = '\0';
 }
 
-/* A place to connect to; anything else has no business in a choice. */
-static void
+void
 wire_get_addr(struct wire_in *in, struct addr *a)
 {
 	const uint8_t	*p;
@@ -268,8 +241,7 @@ wire_get_addr(struct wire_in *in, struct addr *a)
 	if ((p = wire_next(in, len)) != NULL)
 		memcpy(a->ip, p, len);
 	if ((family != 4 && family != 6) || a->port == 0 ||
-	    (family == 4 && a->scope != 0) || addr_is_unspecified(a) ||
-	    addr_is_multicast(a))
+	    (family == 4 && a->scope != 0) || addr_is_multicast(a))
 		in->has_failed = 1;
 }
 
@@ -301,9 +273,12 @@ wire_get_conf(struct conf *c, struct wire_in *in)
 	char		hostname[CONF_HOST_MAX];
 
 	c->generation = (uint32_t)wire_get(in, 4);
+	c->wire_nblobs = (uint32_t)wire_get(in, 4);
+	c->wire_npkis = (uint32_t)wire_get(in, 4);
 	c->wire_nrelays = (uint32_t)wire_get(in, 4);
 	wire_get_str(in, hostname, sizeof(hostname));
 	if (in->has_failed || c->wire_nrelays > CONF_RELAYS_MAX ||
+	    c->wire_nblobs > CONF_BLOBS_MAX || c->wire_npkis > CONF_PKIS_MAX ||
 	    conf_set_hostname(c, hostname, &why) == -1)
 		in->has_failed = 1;
 }
@@ -328,8 +303,10 @@ wire_get_words(struct wire_in *in, struct conf_relay *r,
 static int
 wire_relay_is_whole(const struct conf *c)
 {
-	return c->wire_relay == NULL ||
-	    c->wire_relay->nchoices == c->wire_relay->nannounced;
+	const struct conf_relay	*r = c->wire_relay;
+
+	return r == NULL || (r->nchoices == r->nannounced &&
+	    r->nlisteners == r->nlisteners_announced);
 }
 
 static void
@@ -343,6 +320,7 @@ wire_get_relay(struct conf *c, struct wire_in *in)
 
 	wire_get_str(in, name, sizeof(name));
 	if (!in->has_failed && wire_relay_is_whole(c) &&
+	    c->npkis == c->wire_npkis && c->nblobs == c->wire_nblobs &&
 	    number == c->nrelays && number < c->wire_nrelays)
 		r = conf_add_relay(c, name, place, &why);
 	if (r == NULL) {
@@ -355,14 +333,18 @@ wire_get_relay(struct conf *c, struct wire_in *in)
 	r->forward = (enum conf_forward)wire_get_upto(in,
 	    FORWARD_DESTINATION);
 	r->is_transparent = (int)wire_get_upto(in, 1);
-	r->starttls = (enum conf_starttls)wire_get_upto(in, STARTTLS_PASS);
+	r->starttls = (enum conf_starttls)wire_get_upto(in,
+	    STARTTLS_TERMINATE);
+	wire_get_tls(c, in, r);
 	wire_get_limits(in, &r->limits);
 	wire_get_words(in, r, conf_add_pass_verb);
 	wire_get_words(in, r, conf_add_auth_mech);
+	r->nlisteners_announced = (uint32_t)wire_get(in, 4);
 	r->nannounced = wire_get(in, 2);
 	c->wire_relay = r;
 	/* Choices are the fixed way's, which has at least one. */
-	if (in->has_failed || r->nannounced > CONF_CHOICES_MAX ||
+	if (in->has_failed || r->nlisteners_announced == 0 ||
+	    r->nannounced > CONF_CHOICES_MAX ||
 	    (r->forward == FORWARD_FIXED) != (r->nannounced > 0) ||
 	    (r->nannounced > 0 && (r->choices = calloc(r->nannounced,
 	    sizeof(*r->choices))) == NULL))
@@ -375,13 +357,41 @@ wire_get_choice(struct conf *c, struct wire_in *in)
 	struct conf_relay	*r = c->wire_relay;
 	struct conf_choice	*choice;
 
-	if (r == NULL || r->nchoices >= r->nannounced) {
+	if (r == NULL || r->nlisteners != r->nlisteners_announced ||
+	    r->nchoices >= r->nannounced) {
 		in->has_failed = 1;
 		return;
 	}
 	choice = &r->choices[r->nchoices++];
 	wire_get_addr(in, &choice->addr);
 	wire_get_str(in, choice->host, sizeof(choice->host));
+	if (addr_is_unspecified(&choice->addr))
+		in->has_failed = 1;
+}
+
+static void
+wire_get_item(struct conf *c, struct wire_in *in, uint64_t kind)
+{
+	switch (kind) {
+	case WIRE_BLOB:
+		wire_get_blob(c, in);
+		break;
+	case WIRE_PKI:
+		wire_get_pki(c, in);
+		break;
+	case WIRE_RELAY:
+		wire_get_relay(c, in);
+		break;
+	case WIRE_LISTENER:
+		wire_get_listener(c, in);
+		break;
+	case WIRE_CHOICE:
+		wire_get_choice(c, in);
+		break;
+	default:
+		in->has_failed = 1;
+		break;
+	}
 }
 
 int
@@ -397,12 +407,10 @@ conf_wire_read(struct conf *c, const uint8_t *data, size_t len)
 		return -1;
 	while (in.left > 0 && !in.has_failed) {
 		kind = wire_get(&in, 1);
-		if (is_first && kind == WIRE_CONF)
+		if (!is_first)
+			wire_get_item(c, &in, kind);
+		else if (kind == WIRE_CONF)
 			wire_get_conf(c, &in);
-		else if (!is_first && kind == WIRE_RELAY)
-			wire_get_relay(c, &in);
-		else if (!is_first && kind == WIRE_CHOICE)
-			wire_get_choice(c, &in);
 		else
 			return -1;
 		is_first = 0;
@@ -414,8 +422,14 @@ conf_wire_read(struct conf *c, const uint8_t *data, size_t len)
 int
 conf_wire_check(const struct conf *c)
 {
+	const struct conf_blob	*b;
+
 	if (c->wire_next == 0 || c->nrelays != c->wire_nrelays ||
+	    c->nblobs != c->wire_nblobs || c->npkis != c->wire_npkis ||
 	    !wire_relay_is_whole(c))
 		return -1;
+	for (b = c->blobs; b != NULL; b = b->next)
+		if (b->len != b->size)
+			return -1;
 	return 0;
 }

@@ -8,15 +8,23 @@
 #include <string.h>
 
 static const char	usage_forward[] = "[transparent] forward to HOST port "
-	    "PORT, to { HOST ... } port PORT, to <TABLE> port PORT, to nat "
-	    "lookup or to destination, the last two with [only <TABLE>] "
-	    "[except <TABLE>]";
+	    "PORT, to { HOST ... } port PORT or to <TABLE> port PORT, each "
+	    "with [tls [no-verify | opportunistic] | smtps [no-verify]] [ca "
+	    "\"FILE\"], or forward to nat lookup or to destination, with "
+	    "[only <TABLE>] [except <TABLE>]";
+static const char	usage_listen[] = "listen on ADDRESS port PORT [divert] "
+	    "[TLS pki NAME ... [ca \"FILE\"]] [proxy-protocol from <TABLE> "
+	    "[others plain]], where TLS is tls [verify], tls-require "
+	    "[verify] or smtps [tls-require] [verify]";
 
 static const struct conf_keyword	keywords[] = {
+	{ "add-header", WORD_ADD_HEADER, 0, WHERE_RELAY, "add-header trace" },
 	{ "allow", WORD_ALLOW, 0, WHERE_INSIDE, "" },
 	{ "auth-mechanisms", WORD_AUTH_MECHANISMS, 0, WHERE_RELAY,
 	    "auth-mechanisms { NAME ... }" },
 	{ "bypass", WORD_BYPASS, 0, WHERE_RELAY, "bypass from <TABLE>" },
+	{ "ca", WORD_CA, 0, WHERE_INSIDE, "" },
+	{ "cert", WORD_CERT, 0, WHERE_INSIDE, "" },
 	{ "chroot", WORD_CHROOT, 0, WHERE_TOP, "chroot \"PATH\"" },
 	{ "destination", WORD_DESTINATION, 0, WHERE_INSIDE, "" },
 	{ "divert", WORD_DIVERT, 0, WHERE_INSIDE, "" },
@@ -25,9 +33,11 @@ static const struct conf_keyword	keywords[] = {
 	{ "from", WORD_FROM, 0, WHERE_INSIDE, "" },
 	{ "hide", WORD_HIDE, 0, WHERE_INSIDE, "" },
 	{ "hostname", WORD_HOSTNAME, 0, WHERE_TOP, "hostname \"NAME\"" },
+	{ "identity", WORD_IDENTITY, 0, WHERE_RELAY, "identity xclient, "
+	    "xforward, proxy-v1 or proxy-v2" },
 	{ "include", WORD_INCLUDE, 0, WHERE_TOP, "include \"FILE\"" },
-	{ "listen", WORD_LISTEN, 0, WHERE_RELAY,
-	    "listen on ADDRESS port PORT [divert]" },
+	{ "key", WORD_KEY, 0, WHERE_INSIDE, "" },
+	{ "listen", WORD_LISTEN, 0, WHERE_RELAY, usage_listen },
 	{ "lookup", WORD_LOOKUP, 0, WHERE_INSIDE, "" },
 	{ "mark", WORD_MARK, 0, WHERE_RELAY, "mark NUMBER" },
 	{ "max-errors", WORD_LIMIT, LIMIT_ERRORS, WHERE_BOTH,
@@ -41,52 +51,71 @@ static const struct conf_keyword	keywords[] = {
 	{ "max-sessions-per-client", WORD_LIMIT, LIMIT_SESSIONS_PER_CLIENT,
 	    WHERE_BOTH, "max-sessions-per-client NUMBER" },
 	{ "nat", WORD_NAT, 0, WHERE_INSIDE, "" },
+	{ "no-verify", WORD_NO_VERIFY, 0, WHERE_INSIDE, "" },
 	{ "normalize", WORD_NORMALIZE, 0, WHERE_INSIDE, "" },
 	{ "on", WORD_ON, 0, WHERE_INSIDE, "" },
 	{ "on-failure", WORD_ON_FAILURE, 0, WHERE_RELAY,
 	    "on-failure reply or on-failure reset" },
 	{ "only", WORD_ONLY, 0, WHERE_INSIDE, "" },
+	{ "opportunistic", WORD_OPPORTUNISTIC, 0, WHERE_INSIDE, "" },
+	{ "others", WORD_OTHERS, 0, WHERE_INSIDE, "" },
 	{ "pass-verb", WORD_PASS_VERB, 0, WHERE_RELAY, "pass-verb NAME" },
+	{ "pki", WORD_PKI, 0, WHERE_TOP,
+	    "pki NAME cert \"FILE\" or pki NAME key \"FILE\"" },
+	{ "plain", WORD_PLAIN, 0, WHERE_INSIDE, "" },
 	{ "port", WORD_PORT, 0, WHERE_INSIDE, "" },
 	{ "pregreet", WORD_PREGREET, 0, WHERE_RELAY,
 	    "pregreet reject or pregreet allow" },
+	{ "proxy-protocol", WORD_PROXY_PROTOCOL, 0, WHERE_INSIDE, "" },
+	{ "proxy-v1", WORD_IDENTITY_KIND, CONF_IDENTITY_PROXY_V1, WHERE_INSIDE,
+	    "" },
+	{ "proxy-v2", WORD_IDENTITY_KIND, CONF_IDENTITY_PROXY_V2, WHERE_INSIDE,
+	    "" },
 	{ "reject", WORD_REJECT, 0, WHERE_INSIDE, "" },
 	{ "relay", WORD_RELAY, 0, WHERE_TOP, "relay \"NAME\" {" },
 	{ "reply", WORD_REPLY, 0, WHERE_INSIDE, "" },
 	{ "reset", WORD_RESET, 0, WHERE_INSIDE, "" },
-	{ "starttls", WORD_STARTTLS, 0, WHERE_RELAY,
-	    "starttls pass or starttls hide" },
+	{ "smtps", WORD_SMTPS, 0, WHERE_INSIDE, "" },
+	{ "starttls", WORD_STARTTLS, 0, WHERE_RELAY, "starttls pass, starttls "
+	    "hide or starttls terminate pki NAME ... [no-verify] [ca "
+	    "\"FILE\"]" },
 	{ "strict-newlines", WORD_STRICT_NEWLINES, 0, WHERE_RELAY,
 	    "strict-newlines reject or strict-newlines normalize" },
 	{ "table", WORD_TABLE, 0, WHERE_TOP, "table <NAME> { ADDRESS ... }" },
+	{ "terminate", WORD_TERMINATE, 0, WHERE_INSIDE, "" },
 	{ "timeout", WORD_TIMEOUT, 0, WHERE_BOTH, "timeout STAGE SECONDS" },
+	{ "tls", WORD_TLS, 0, WHERE_INSIDE, "" },
+	{ "tls-ciphers", WORD_TLS_CIPHERS, 0, WHERE_BOTH,
+	    "tls-ciphers \"LIST\"" },
+	{ "tls-protocols", WORD_TLS_PROTOCOLS, 0, WHERE_BOTH,
+	    "tls-protocols { TLSv1.2 TLSv1.3 }" },
+	{ "tls-require", WORD_TLS_REQUIRE, 0, WHERE_INSIDE, "" },
 	{ "to", WORD_TO, 0, WHERE_INSIDE, "" },
+	{ "trace", WORD_TRACE, 0, WHERE_INSIDE, "" },
 	{ "transparent", WORD_TRANSPARENT, 0, WHERE_RELAY,
 	    usage_forward },
 	{ "user", WORD_USER, 0, WHERE_TOP, "user \"NAME\"" },
+	{ "verify", WORD_VERIFY, 0, WHERE_INSIDE, "" },
 	{ "workers", WORD_WORKERS, 0, WHERE_TOP, "workers NUMBER" },
+	{ "xclient", WORD_IDENTITY_KIND, CONF_IDENTITY_XCLIENT, WHERE_INSIDE,
+	    "" },
+	{ "xforward", WORD_IDENTITY_KIND, CONF_IDENTITY_XFORWARD, WHERE_INSIDE,
+	    "" },
 
 	/* Words that a later version will need: none may be used now. */
-	{ "add-header", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "block", WORD_BLOCK, 0, WHERE_BOTH, NULL },
-	{ "ca", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "identity", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "match", WORD_LATER, 0, WHERE_BOTH, NULL },
 	{ "pass", WORD_PASS, 0, WHERE_BOTH, NULL },
-	{ "pki", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "proxy-protocol", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "smtps", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "socket", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "terminate", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "tls", WORD_LATER, 0, WHERE_BOTH, NULL },
-	{ "tls-require", WORD_LATER, 0, WHERE_BOTH, NULL }
+	{ "socket", WORD_LATER, 0, WHERE_BOTH, NULL }
 };
 
 static const char	expected_top[] = "NAME = VALUE, include, table, "
-	    "relay, workers, user, chroot, hostname, timeout or a limit";
+	    "relay, pki, workers, user, chroot, hostname, tls-protocols, "
+	    "tls-ciphers, timeout or a limit";
 static const char	expected_relay[] = "listen, forward, transparent, "
-	    "bypass, starttls, strict-newlines, on-failure, mark, pregreet, "
-	    "pass-verb, auth-mechanisms, timeout, a limit or }";
+	    "bypass, starttls, identity, add-header, strict-newlines, "
+	    "on-failure, mark, pregreet, pass-verb, auth-mechanisms, "
+	    "tls-protocols, tls-ciphers, timeout, a limit or }";
 
 const struct conf_keyword *
 conf_keyword(const char *name)

@@ -9,10 +9,13 @@
  */
 enum conf_word {
 	WORD_LATER = 0,			/* a later version's */
+	WORD_ADD_HEADER,
 	WORD_ALLOW,
 	WORD_AUTH_MECHANISMS,
 	WORD_BLOCK,			/* a later version's, and a stage */
 	WORD_BYPASS,
+	WORD_CA,
+	WORD_CERT,
 	WORD_CHROOT,
 	WORD_DESTINATION,
 	WORD_DIVERT,
@@ -21,19 +24,28 @@ enum conf_word {
 	WORD_FROM,
 	WORD_HIDE,
 	WORD_HOSTNAME,
+	WORD_IDENTITY,
+	WORD_IDENTITY_KIND,
 	WORD_INCLUDE,
+	WORD_KEY,
 	WORD_LIMIT,
 	WORD_LISTEN,
 	WORD_LOOKUP,
 	WORD_MARK,
 	WORD_NAT,
+	WORD_NO_VERIFY,
 	WORD_ON,
 	WORD_ONLY,
 	WORD_ON_FAILURE,
+	WORD_OPPORTUNISTIC,
+	WORD_OTHERS,
 	WORD_PASS,			/* likewise, and of starttls */
 	WORD_PASS_VERB,
+	WORD_PKI,
+	WORD_PLAIN,
 	WORD_PORT,
 	WORD_PREGREET,
+	WORD_PROXY_PROTOCOL,
 	WORD_STRICT_NEWLINES,
 	WORD_NORMALIZE,
 	WORD_REJECT,
@@ -41,12 +53,20 @@ enum conf_word {
 	WORD_REPLY,
 	WORD_RESET,
 	WORD_SIZE_LIMIT,
+	WORD_SMTPS,
 	WORD_STARTTLS,
 	WORD_TABLE,
+	WORD_TERMINATE,
 	WORD_TIMEOUT,
+	WORD_TLS,
+	WORD_TLS_CIPHERS,
+	WORD_TLS_PROTOCOLS,
+	WORD_TLS_REQUIRE,
 	WORD_TO,
+	WORD_TRACE,
 	WORD_TRANSPARENT,
 	WORD_USER,
+	WORD_VERIFY,
 	WORD_WORKERS,
 	WORDS
 };
@@ -61,7 +81,8 @@ enum conf_where {
 struct conf_keyword {
 	const char	*name;
 	enum conf_word	 word;
-	int		 value;		/* enum conf_limit, of limits */
+	int		 value;		/* enum conf_limit, of limits; enum
+					 * conf_identity, of its kinds */
 	enum conf_where	 where;
 	const char	*usage;		/* NULL: a later version's */
 };

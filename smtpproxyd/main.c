@@ -15,13 +15,16 @@
 
 #include "../common/log.h"
 #include "../common/port/port.h"
+#include "../privsep/keyholder.h"
 #include "../privsep/logger.h"
 #include "../privsep/proc.h"
 #include "build_id.h"
 #include "conf_load.h"
 #include "intercept.h"
+#include "keycheck.h"
 #include "messages.h"
 #include "parent.h"
+#include "parent_load.h"
 #include "resolve.h"
 #include "version.h"
 #include "worker.h"
@@ -32,18 +35,29 @@
 /* Section 4 of the house style: a process is a row, not code. */
 static const struct proc_row	proc_table[] = {
 	{ .role = PROC_PARENT, .name = "parent",
-	  .peers = ROLE(PROC_WORKER) | ROLE(PROC_LOGGER),
+	  .peers = ROLE(PROC_WORKER) | ROLE(PROC_LOGGER) |
+	      ROLE(PROC_KEYHOLDER),
 	  .on_death = DEATH_STOP_ALL },
 	{ .role = PROC_WORKER, .name = "worker", .main = worker_main,
 	  .user = USER_CONF, .root = ROOT_CONF, .promises = "stdio recvfd",
-	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_LOGGER),
+	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_LOGGER) |
+	      ROLE(PROC_KEYHOLDER),
 	  .on_death = DEATH_RESTART },
 	{ .role = PROC_LOGGER, .name = "logger", .main = logger_main,
 	  .user = USER_CONF, .root = ROOT_CONF, .promises = "stdio recvfd",
-	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_WORKER),
+	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_WORKER) |
+	      ROLE(PROC_KEYHOLDER),
+	  .on_death = DEATH_RESTART },
+	{ .role = PROC_KEYHOLDER, .name = "keyholder", .main = keyholder_main,
+	  .user = KEYHOLDER_USER, .root = ROOT_CONF,
+	  .promises = "stdio recvfd",
+	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_WORKER) | ROLE(PROC_LOGGER),
 	  .on_death = DEATH_RESTART },
 	{ .role = PROC_RESOLVE, .name = "resolve", .main = resolve_main,
 	  .user = USER_CONF, .promises = "stdio rpath inet dns",
+	  .peers = ROLE(PROC_PARENT), .on_death = DEATH_ONCE },
+	{ .role = PROC_KEYCHECK, .name = "keycheck", .main = keycheck_main,
+	  .user = KEYHOLDER_USER, .promises = "stdio",
 	  .peers = ROLE(PROC_PARENT), .on_death = DEATH_ONCE }
 };
 
@@ -64,19 +78,6 @@ child_main(const char *role)
 		errx(1, "no such process: %s", role);
 	row->main(CHILD_FD);
 	exit(1);
-}
-
-static struct conf *
-load(const char *file, const char *self_path)
-{
-	struct resolver	*r;
-	struct conf	*c;
-
-	if ((r = resolver_new(self_path, NULL)) == NULL)
-		err(1, NULL);
-	c = conf_load(file, resolver_lookup, r);
-	resolver_free(r);
-	return c;
 }
 
 /* What -n -v finds is for mending, no error of the file. */
@@ -169,7 +170,7 @@ main(int argc, char *argv[], char *envp[])
 	if (o.verbose && o.is_check)
 		(void)fprintf(stderr, "smtpproxyd %s, build %s, sandbox %s\n",
 		    VERSION, BUILD_ID, port_sandbox_name());
-	if ((c = load(o.file, self_path)) == NULL)
+	if ((c = parent_load(o.file, self_path)) == NULL)
 		return 1;
 	if (o.is_check) {
 		if (o.verbose)

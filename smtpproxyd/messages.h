@@ -20,18 +20,20 @@ enum smtp_msg_type {
 	MSG_CONF_RECORD,		/* a record, as msg_put_octets() */
 	MSG_CONF_END,			/* generation u32, records u32 */
 	/* between records and END: a piece of a file of certificates, in
-	 * order; blob u32, octets (at most CONF_PIECE_MAX) */
+	 * order; blob u32, at most CONF_PIECE_MAX octets as
+	 * msg_put_octets() */
 	MSG_CONF_PIECE,
 	/* parent to worker, at set-up and when they change: newest first;
-	 * count u8 (1, 2), each TLS_TICKET_KEY octets */
+	 * count u8 (1, 2), each of TLS_TICKET_KEY octets, as
+	 * msg_put_octets() */
 	MSG_TICKET_KEYS,
 
 	/*
 	 * parent to worker: a session that was accepted.  2 descriptors:
 	 * client, then the socket to its choice, still connecting; or one,
 	 * where that could not be started (errno u32 != 0).
-	 * Alone with errno 0: it was not started, ask for choice 0 (MSG_CONNECT)
-	 * once the client's side of TLS stands.
+	 * Alone with errno 0: it was not started, ask for choice 0
+	 * (MSG_CONNECT) once the client's side of TLS stands.
 	 * generation u32, relay u32, listener u32, kind u32 (enum
 	 * session_kind), choice u32, errno u32, client addr, listener addr
 	 * (where the client connected to), destination addr.
@@ -57,7 +59,7 @@ enum smtp_msg_type {
 	 * parent to keycheck: pieces of files, in order, and after the last
 	 * of a question its kind; and back, what is wrong ("": nothing).
 	 */
-	MSG_CHECK_PIECE,		/* kind u8, octets */
+	MSG_CHECK_PIECE,		/* kind u8, as msg_put_octets() */
 	MSG_CHECK,			/* kind u8 (enum check_kind) */
 	MSG_CHECKED			/* str */
 };

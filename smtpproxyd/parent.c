@@ -28,6 +28,7 @@
 #include "intercept.h"
 #include "messages.h"
 #include "parent_int.h"
+#include "parent_keys.h"
 #include "version.h"
 #include "waiting.h"
 
@@ -61,15 +62,31 @@ parent_put_record(void *arg, const uint8_t *octets, size_t len)
 }
 
 static int
+parent_put_piece(void *arg, uint32_t blob, const uint8_t *octets, size_t len)
+{
+	struct chan		*c = arg;
+	struct msg_writer	 m;
+
+	msg_start(&m, MSG_CONF_PIECE, 0);
+	msg_put_u32(&m, blob);
+	msg_put_octets(&m, octets, len);
+	if (msg_finish(&m) == -1)
+		return -1;
+	return chan_send(c, &m, NULL, 0, 0);
+}
+
+static int
 parent_send_conf(struct chan *c)
 {
 	struct msg_writer	m;
 	int64_t			n;
 
+	_Static_assert(CONF_WIRE_PIECE <= CONF_PIECE_MAX, "pieces");
 	msg_start(&m, MSG_CONF_BEGIN, 0);
 	msg_put_u32(&m, parent.conf->generation);
 	if (msg_finish(&m) == -1 || chan_send(c, &m, NULL, 0, 0) == -1 ||
-	    (n = conf_wire_write(parent.conf, parent_put_record, c)) == -1)
+	    (n = conf_wire_write(parent.conf, parent_put_record, c)) == -1 ||
+	    conf_wire_pieces(parent.conf, parent_put_piece, c) == -1)
 		return -1;
 	msg_start(&m, MSG_CONF_END, 0);
 	msg_put_u32(&m, parent.conf->generation);
@@ -83,10 +100,12 @@ static void
 parent_on_setup(struct proc_child *child, void *arg)
 {
 	(void)arg;
-	if (proc_child_role(child) != PROC_WORKER)
-		return;
-	if (parent_send_conf(proc_child_chan(child)) == -1)
+	if (proc_child_role(child) == PROC_WORKER &&
+	    parent_send_conf(proc_child_chan(child)) == -1) {
 		proc_child_kill(child, "configuration could not be sent");
+		return;
+	}
+	parent_keys_on_setup(child);
 }
 
 static void
@@ -128,6 +147,7 @@ parent_on_gone(struct proc_child *child, void *arg)
 	struct parent_worker	*w;
 
 	(void)arg;
+	parent_keys_on_gone(child);
 	if (proc_child_role(child) != PROC_WORKER)
 		return;
 	w = parent_worker_of(child);
@@ -211,12 +231,13 @@ parent_on_connect(struct proc_child *child, struct session_record *s,
 
 	msg_reader_init(&r, m);
 	choice = msg_u32(&r);
-	if (msg_done(&r) == -1 || choice <= s->choice ||
+	if (msg_done(&r) == -1 || choice < s->next ||
 	    choice >= s->relay->nchoices) {
 		chan_violation(proc_child_chan(child), m->type, "choice");
 		return;
 	}
 	s->choice = choice;
+	s->next = choice + 1;
 	parent_answer_connect(child, s);
 }
 
@@ -352,6 +373,7 @@ parent_identity(struct proc_identity *id)
 		fatalx("chroot: path too long");
 	if (proc_check_root(id->chroot, &why) == -1)
 		fatalx("chroot %s: %s", id->chroot, why);
+	parent_keys_identity(parent.conf, id);
 }
 
 static void
@@ -373,6 +395,7 @@ parent_start_children(void)
 
 	if (proc_start(PROC_LOGGER, 0) == NULL)
 		fatal("logger");
+	parent_keys_start(&parent.loop, parent.conf);
 	for (i = 0; i < parent.conf->nworkers; i++) {
 		LIST_INIT(&parent.workers[i].owner.records);
 		if (proc_start(PROC_WORKER, i) == NULL)
@@ -413,21 +436,39 @@ open_stderr(void)
 	return dup(STDERR_FILENO);
 }
 
-/* What it still opens: itself, to start children, and their /dev/null. */
+static char *
+unveil_path(const char *rights, const char *path)
+{
+	char	*text;
+
+	if (asprintf(&text, "%s %s", rights, path) == -1)
+		fatal("unveil");
+	return text;
+}
+
+/*
+ * What it still opens: itself, to start children, their /dev/null, and keys
+ * for another keyholder.
+ */
 static void
 parent_unveil(const char *self_path)
 {
-	char		self[1100];
-	const char	*paths[3];
+	const struct conf_pki	*pki;
+	char			**paths;
+	size_t			 i, n = 0;
 
-	if (snprintf(self, sizeof(self), "x %s", self_path) >=
-	    (int)sizeof(self))
-		fatalx("unveil: path too long");
-	paths[0] = self;
-	paths[1] = "rw /dev/null";
-	paths[2] = NULL;
-	if (port_unveil(paths) == -1)
+	if ((paths = calloc((size_t)parent.conf->npkis + 3,
+	    sizeof(*paths))) == NULL)
 		fatal("unveil");
+	paths[n++] = unveil_path("x", self_path);
+	paths[n++] = unveil_path("rw", "/dev/null");
+	for (pki = parent.conf->pkis; pki != NULL; pki = pki->next)
+		paths[n++] = unveil_path("r", pki->key_path);
+	if (port_unveil((const char *const *)paths) == -1)
+		fatal("unveil");
+	for (i = 0; i < n; i++)
+		free(paths[i]);
+	free(paths);
 }
 
 int
@@ -467,6 +508,7 @@ parent_run(struct conf *conf, const struct parent_options *o)
 	if (loop_run(&parent.loop) == -1)
 		fatal("poll");
 	sessions_flush_refusals(parent.loop.now_ms, 1);
+	parent_keys_clear();
 	conf_free(conf);
 	free(parent.listeners);
 	return parent.status;

@@ -49,12 +49,16 @@ parent_choose_worker(void)
 	return best;
 }
 
-/* One constant line, never waiting: the client is told, or not. */
+/*
+ * One constant line, never waiting: the client is told, or not; nothing where
+ * it would have to be told in TLS.
+ */
 static void
-parent_refuse(int fd, const char *text)
+parent_refuse(const struct conf_listener *on, int fd, const char *text)
 {
 	/* A peer that does not take 33 octets has no use for them. */
-	(void)send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (on->tls.mode != TLS_IMPLICIT)
+		(void)send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)close(fd);
 }
 
@@ -102,7 +106,9 @@ parent_hand_over(struct session_record *s, struct parent_worker *w,
 	    MSG_SESSION_NEW, s->id);
 	msg_put_u32(&m, parent.conf->generation);
 	msg_put_u32(&m, s->relay->number);
-	msg_put_u32(&m, s->is_bypass ? SESSION_BYPASS : SESSION_SMTP);
+	msg_put_u32(&m, s->on->number);
+	msg_put_u32(&m, s->is_bypass ? SESSION_BYPASS : s->is_proxied ?
+	    SESSION_PROXIED : SESSION_SMTP);
 	msg_put_u32(&m, s->choice);
 	msg_put_u32(&m, (uint32_t)error);
 	msg_put_addr(&m, &s->client);
@@ -111,8 +117,8 @@ parent_hand_over(struct session_record *s, struct parent_worker *w,
 	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(w->child), &m,
 	    fds, dest_fd == -1 ? 1 : 2, 0) == -1) {
 		log_warn("session could not be handed over");
+		parent_refuse(s->on, client_fd, NO_ROOM_TEXT);
 		sessions_remove(s);
-		parent_refuse(client_fd, NO_ROOM_TEXT);
 	} else
 		(void)close(client_fd);	/* sent, or a copy waits */
 	if (dest_fd != -1)
@@ -125,9 +131,9 @@ parent_on_waited(struct session_record *s, int client_fd, int dest_fd)
 	struct parent_worker	*w;
 
 	if ((w = parent_choose_worker()) == NULL) {
-		sessions_remove(s);
 		(void)close(dest_fd);
-		parent_refuse(client_fd, NO_ROOM_TEXT);
+		parent_refuse(s->on, client_fd, NO_ROOM_TEXT);
+		sessions_remove(s);
 		return;
 	}
 	sessions_move(s, &w->owner);
@@ -170,8 +176,58 @@ parent_begin(struct session_record *s, struct parent_worker *w, int fd)
 		waiting_add(s, fd);
 		return;
 	}
+	if (s->next == 0) {
+		parent_hand_over(s, w, fd, -1, 0);
+		return;
+	}
 	dest_fd = parent_connect_or_note(s);
 	parent_hand_over(s, w, fd, dest_fd, dest_fd == -1 ? errno : 0);
+}
+
+/*
+ * Is it a load balancer, which puts a PROXY header in front?
+ *   returns   1, 0; -1: it may not connect here
+ */
+static int
+parent_is_proxied(const struct parent_listener *l, const struct addr *client)
+{
+	const struct conf_check	*k = &l->conf->proxied;
+	size_t			 i;
+
+	if (k->table[0] == '\0')
+		return 0;
+	for (i = 0; i < k->nblocks; i++)
+		if (addr_block_has(&k->blocks[i], client))
+			return 1;
+	if (l->conf->allows_plain)
+		return 0;
+	sessions_note_refusal(client, l->relay->name,
+	    "not in the table of proxy-protocol", parent.loop.now_ms);
+	return -1;
+}
+
+/* A PROXY header with facts of the client's TLS waits for its handshake. */
+static int
+parent_is_deferred(const struct parent_listener *l)
+{
+	return l->conf->tls.mode == TLS_IMPLICIT &&
+	    l->relay->identity == CONF_IDENTITY_PROXY_V2;
+}
+
+/* Where the client connected to; the destination may be told. */
+static void
+parent_set_listener(struct session_record *s,
+    const struct parent_listener *l, int fd)
+{
+	struct sockaddr_storage	ss;
+	socklen_t		len = sizeof(ss);
+
+	s->listener = l->conf->addr;
+	if (l->relay->identity == CONF_IDENTITY_NONE ||
+	    !addr_is_unspecified(&s->listener) ||
+	    getsockname(fd, (struct sockaddr *)&ss, &len) == -1)
+		return;
+	(void)addr_from_sockaddr(&s->listener, (struct sockaddr *)&ss);
 }
 
 static void
@@ -181,26 +237,34 @@ parent_accepted(struct parent_listener *l, struct parent_worker *w, int fd,
 	struct session_record	*s;
 	struct addr		 client, original;
 	const char		*why, *text;
+	int			 is_proxied;
 
 	if (addr_from_sockaddr(&client, sa) == -1) {
+		(void)close(fd);
+		return;
+	}
+	if ((is_proxied = parent_is_proxied(l, &client)) == -1) {
 		(void)close(fd);
 		return;
 	}
 	s = NULL;
 	text = parent_judge(l->relay, fd, &client, &original, &why);
 	if (text == NULL && (s = sessions_add(parent.conf, l->relay, &client,
-	    l->relay->on_failure == ON_FAILURE_RESET ? &parent.waiting :
+	    !is_proxied, l->relay->on_failure == ON_FAILURE_RESET ? &parent.waiting :
 	    &w->owner, &why)) == NULL)
 		text = REFUSAL_TEXT;
 	if (s == NULL) {
 		sessions_note_refusal(&client, l->relay->name, why,
 		    parent.loop.now_ms);
-		parent_refuse(fd, text);
+		parent_refuse(l->conf, fd, text);
 		return;
 	}
-	s->listener = l->conf->addr;
+	s->on = l->conf;
+	parent_set_listener(s, l, fd);
 	s->original = original;
 	s->is_bypass = intercept_is_bypass(l->relay, &client);
+	s->is_proxied = is_proxied && !s->is_bypass;
+	s->next = parent_is_deferred(l) ? 0 : 1;
 	parent_begin(s, w, fd);
 }
 

@@ -23,6 +23,29 @@ struct parse_number {
 	struct conf_place	 place;
 };
 
+/* What listen on, forward to and starttls terminate say of TLS. */
+struct parse_server {
+	enum conf_tls			 mode;
+	enum conf_tls_verify		 verify;
+	const struct parse_list		*pkis;
+	const char			*ca;	/* NULL: none */
+};
+
+struct parse_client {
+	enum conf_dest_tls		 mode;
+	int				 is_implicit;
+	const char			*ca;
+};
+
+struct parse_proxied {
+	const char			*table;	/* NULL: none */
+	int				 allows_plain;
+};
+
+static const struct parse_server	no_server;
+static const struct parse_client	no_client;
+static const struct parse_proxied	no_proxied;
+
 /* How a forward line begins. */
 struct parse_head {
 	int			 is_transparent;
@@ -69,12 +92,21 @@ static void	 parse_table(const struct lex_word *,
 		    const struct parse_list *);
 static int	 parse_relay(const struct lex_word *);
 static void	 parse_relay_end(void);
+static void	 parse_listen(const struct lex_word *,
+		    const struct parse_number *, int,
+		    const struct parse_server *, const struct parse_proxied *);
 static void	 parse_forward(const struct parse_head *,
 		    const struct parse_list *, int,
-		    const struct parse_number *);
+		    const struct parse_number *, const struct parse_client *);
 static void	 parse_intercept(const struct parse_head *, enum conf_forward,
-		    const struct lex_word *, const struct lex_word *);
+		    const struct lex_word *, const struct lex_word *,
+		    const struct parse_client *);
 static void	 parse_starttls(enum conf_starttls);
+static void	 parse_terminate(const struct parse_list *, int,
+		    const char *);
+static void	 parse_pki(const struct lex_word *, int,
+		    const struct lex_word *);
+static void	 parse_protocols(const struct parse_list *);
 static void	 parse_on_failure(enum conf_failure);
 static void	 parse_mechs(const struct parse_list *);
 
@@ -86,6 +118,10 @@ static void	 parse_mechs(const struct parse_list *);
 	struct parse_number	 number;
 	struct parse_list	*list;
 	struct parse_head	 head;
+	struct parse_server	 server;
+	struct parse_client	 client;
+	struct parse_proxied	 proxied;
+	const char		*text;
 	int			 value;
 }
 
@@ -95,15 +131,22 @@ static void	 parse_mechs(const struct parse_list *);
 %token	PASSVERB AUTHMECHS
 %token	DIVERT TRANSPARENT NAT LOOKUP DESTINATION ONLY EXCEPT BYPASS FROM
 %token	STARTTLS PASS HIDE ONFAILURE REPLY RESET MARK
+%token	PKI CERT KEY CA TLSREQUIRE SMTPS VERIFY NOVERIFY OPPORTUNISTIC
+%token	TERMINATE TLSPROTOCOLS TLSCIPHERS
+%token	PROXYPROTOCOL OTHERS IDENTITY ADDHEADER TRACE
 %token	BAD LATER FILE_END
 %token	<value>		LIMIT SIZE_LIMIT
-%token	<word>		STRING BLOCK
+%token	<word>		STRING BLOCK PLAIN TLS IDENTITYKIND
 %type	<number>	number size port
-%type	<list>		words values
+%type	<list>		words values mechs pkis
 %type	<list>		host
-%type	<word>		stage only except
+%type	<word>		stage mech verb only except
 %type	<head>		forward
-%type	<value>		divert
+%type	<server>	server servermode
+%type	<client>	client clientmode
+%type	<proxied>	proxied
+%type	<text>		ca
+%type	<value>		divert verify noverify plain
 
 %%
 
@@ -113,7 +156,8 @@ grammar		: /* empty */
 		| grammar INCLUDE STRING '\n'	{ parse_include(&$3); }
 		| grammar macro '\n'
 		| grammar global '\n'
-		| grammar limit '\n'
+		| grammar setting '\n'
+		| grammar pki '\n'
 		| grammar table '\n'
 		| grammar relay '\n'
 		| grammar error '\n'		{ yyerrok; parse_recovered(); }
@@ -186,7 +230,11 @@ global		: WORKERS number		{
 		}
 		;
 
-limit		: LIMIT number			{
+pki		: PKI STRING CERT STRING	{ parse_pki(&$2, 0, &$4); }
+		| PKI STRING KEY STRING		{ parse_pki(&$2, 1, &$4); }
+		;
+
+setting		: LIMIT number			{
 			(void)parse_check(conf_set_limit(parse_limits(),
 			    (enum conf_limit)$1, $2.n, WHY), &$2.place, WHY);
 		}
@@ -198,10 +246,16 @@ limit		: LIMIT number			{
 			(void)parse_check(conf_set_timeout(parse_limits(),
 			    $2.text, $3.n, WHY), &$2.place, WHY);
 		}
+		| TLSPROTOCOLS '{' optnl words '}' { parse_protocols($4); }
+		| TLSCIPHERS STRING		{
+			(void)parse_check(conf_set_tls_ciphers(p.conf,
+			    p.relay, $2.text, $2.place, WHY), &$2.place, WHY);
+		}
 		;
 
 stage		: STRING			{ $$ = $1; }
 		| BLOCK				{ $$ = $1; }
+		| TLS				{ $$ = $1; }
 		;
 
 table		: TABLE '<' STRING '>' '{' optnl '}'	{
@@ -234,33 +288,33 @@ relay_head	: RELAY STRING optnl '{'	{
 relay_body	: /* empty */
 		| relay_body '\n'
 		| relay_body relay_opt '\n'
-		| relay_body limit '\n'
+		| relay_body setting '\n'
 		| relay_body error '\n'		{ yyerrok; parse_recovered(); }
 		;
 
 relay_end	: '}'
 		| relay_opt '}'
-		| limit '}'
+		| setting '}'
 		;
 
-relay_opt	: LISTEN ON STRING port divert	{
-			(void)parse_check(conf_add_listener(p.conf, p.relay,
-			    $3.text, $4.n, $5, $3.place, WHY), &$3.place, WHY);
+relay_opt	: LISTEN ON STRING port divert server proxied	{
+			parse_listen(&$3, &$4, $5, &$6, &$7);
 		}
-		| forward host port		{
-			parse_forward(&$1, $2, 0, &$3);
+		| forward host port client	{
+			parse_forward(&$1, $2, 0, &$3, &$4);
 		}
-		| forward '<' host '>' port	{
-			parse_forward(&$1, $3, 1, &$5);
+		| forward '<' host '>' port client	{
+			parse_forward(&$1, $3, 1, &$5, &$6);
 		}
-		| forward '{' optnl words '}' port	{
-			parse_forward(&$1, $4, 0, &$6);
+		| forward '{' optnl words '}' port client	{
+			parse_forward(&$1, $4, 0, &$6, &$7);
 		}
-		| forward NAT LOOKUP only except	{
-			parse_intercept(&$1, FORWARD_NAT, &$4, &$5);
+		| forward NAT LOOKUP only except client	{
+			parse_intercept(&$1, FORWARD_NAT, &$4, &$5, &$6);
 		}
-		| forward DESTINATION only except	{
-			parse_intercept(&$1, FORWARD_DESTINATION, &$3, &$4);
+		| forward DESTINATION only except client	{
+			parse_intercept(&$1, FORWARD_DESTINATION, &$3, &$4,
+			    &$5);
 		}
 		| BYPASS FROM '<' STRING '>'	{
 			(void)parse_check(conf_set_bypass(p.relay, $4.text,
@@ -268,6 +322,18 @@ relay_opt	: LISTEN ON STRING port divert	{
 		}
 		| STARTTLS PASS	{ parse_starttls(STARTTLS_PASS); }
 		| STARTTLS HIDE	{ parse_starttls(STARTTLS_HIDE); }
+		| STARTTLS TERMINATE pkis noverify ca	{
+			parse_terminate($3, $4, $5);
+		}
+		| IDENTITY IDENTITYKIND		{
+			(void)parse_check(conf_set_identity(p.relay,
+			    (enum conf_identity)conf_keyword($2.text)->value,
+			    p.first.place, WHY), &p.first.place, WHY);
+		}
+		| ADDHEADER TRACE		{
+			(void)parse_check(conf_set_trace(p.relay, WHY),
+			    &p.first.place, WHY);
+		}
 		| ONFAILURE REPLY	{ parse_on_failure(ON_FAILURE_REPLY); }
 		| ONFAILURE RESET	{ parse_on_failure(ON_FAILURE_RESET); }
 		| MARK number			{
@@ -290,15 +356,113 @@ relay_opt	: LISTEN ON STRING port divert	{
 			(void)parse_check(conf_set_pregreet(p.relay,
 			    PREGREET_ALLOW, WHY), &p.first.place, WHY);
 		}
-		| PASSVERB STRING		{
+		| PASSVERB verb			{
 			(void)parse_check(conf_add_pass_verb(p.relay, $2.text,
 			    WHY), &$2.place, WHY);
 		}
-		| AUTHMECHS '{' optnl words '}'	{ parse_mechs($4); }
+		| AUTHMECHS '{' optnl mechs '}'	{ parse_mechs($4); }
+		;
+
+verb		: STRING			{ $$ = $1; }
+		| IDENTITYKIND			{ $$ = $1; }
+		;
+
+mech		: STRING			{ $$ = $1; }
+		| PLAIN				{ $$ = $1; }
+		;
+
+mechs		: mech optnl			{
+			if (($$ = parse_list_add(NULL, &$1)) == NULL)
+				YYABORT;
+		}
+		| mechs comma mech optnl	{
+			if (($$ = parse_list_add($1, &$3)) == NULL)
+				YYABORT;
+		}
 		;
 
 divert		: /* empty */			{ $$ = 0; }
 		| DIVERT			{ $$ = 1; }
+		;
+
+server		: /* empty */			{ $$ = no_server; }
+		| servermode pkis ca		{
+			$$ = $1;
+			$$.pkis = $2;
+			$$.ca = $3;
+		}
+		;
+
+servermode	: TLS verify			{
+			$$.mode = TLS_OFFER;
+			$$.verify = $2 ? TLS_VERIFY_ASK : TLS_VERIFY_OFF;
+		}
+		| TLSREQUIRE verify		{
+			$$.mode = TLS_REQUIRE;
+			$$.verify = $2 ? TLS_VERIFY_REQUIRE : TLS_VERIFY_OFF;
+		}
+		| SMTPS verify			{
+			$$.mode = TLS_IMPLICIT;
+			$$.verify = $2 ? TLS_VERIFY_ASK : TLS_VERIFY_OFF;
+		}
+		| SMTPS TLSREQUIRE verify	{
+			$$.mode = TLS_IMPLICIT;
+			$$.verify = $3 ? TLS_VERIFY_REQUIRE : TLS_VERIFY_OFF;
+		}
+		;
+
+verify		: /* empty */			{ $$ = 0; }
+		| VERIFY			{ $$ = 1; }
+		;
+
+pkis		: PKI STRING			{
+			if (($$ = parse_list_add(NULL, &$2)) == NULL)
+				YYABORT;
+		}
+		| pkis PKI STRING		{
+			if (($$ = parse_list_add($1, &$3)) == NULL)
+				YYABORT;
+		}
+		;
+
+ca		: /* empty */			{ $$ = NULL; }
+		| CA STRING			{ $$ = $2.text; }
+		;
+
+proxied		: /* empty */			{ $$ = no_proxied; }
+		| PROXYPROTOCOL FROM '<' STRING '>' plain	{
+			$$.table = $4.text;
+			$$.allows_plain = $6;
+		}
+		;
+
+plain		: /* empty */			{ $$ = 0; }
+		| OTHERS PLAIN			{ $$ = 1; }
+		;
+
+client		: /* empty */			{ $$ = no_client; }
+		| clientmode ca			{
+			$$ = $1;
+			$$.ca = $2;
+		}
+		;
+
+clientmode	: TLS noverify			{
+			$$.mode = $2 ? DEST_TLS_NO_VERIFY : DEST_TLS_VERIFY;
+			$$.is_implicit = 0;
+		}
+		| TLS OPPORTUNISTIC		{
+			$$.mode = DEST_TLS_OPPORTUNISTIC;
+			$$.is_implicit = 0;
+		}
+		| SMTPS noverify		{
+			$$.mode = $2 ? DEST_TLS_NO_VERIFY : DEST_TLS_VERIFY;
+			$$.is_implicit = 1;
+		}
+		;
+
+noverify	: /* empty */			{ $$ = 0; }
+		| NOVERIFY			{ $$ = 1; }
 		;
 
 forward		: FORWARD TO			{
@@ -329,10 +493,13 @@ except		: /* empty */			{ $$.text = NULL; }
 
 static const int	tokens[WORDS] = {
 	[WORD_LATER] = LATER,
+	[WORD_ADD_HEADER] = ADDHEADER,
 	[WORD_ALLOW] = ALLOW,
 	[WORD_AUTH_MECHANISMS] = AUTHMECHS,
 	[WORD_BLOCK] = BLOCK,
 	[WORD_BYPASS] = BYPASS,
+	[WORD_CA] = CA,
+	[WORD_CERT] = CERT,
 	[WORD_CHROOT] = CHROOT,
 	[WORD_DESTINATION] = DESTINATION,
 	[WORD_DIVERT] = DIVERT,
@@ -341,19 +508,28 @@ static const int	tokens[WORDS] = {
 	[WORD_FROM] = FROM,
 	[WORD_HIDE] = HIDE,
 	[WORD_HOSTNAME] = HOSTNAME,
+	[WORD_IDENTITY] = IDENTITY,
+	[WORD_IDENTITY_KIND] = IDENTITYKIND,
 	[WORD_INCLUDE] = INCLUDE,
+	[WORD_KEY] = KEY,
 	[WORD_LIMIT] = LIMIT,
 	[WORD_LISTEN] = LISTEN,
 	[WORD_LOOKUP] = LOOKUP,
 	[WORD_MARK] = MARK,
 	[WORD_NAT] = NAT,
+	[WORD_NO_VERIFY] = NOVERIFY,
 	[WORD_ON] = ON,
 	[WORD_ONLY] = ONLY,
 	[WORD_ON_FAILURE] = ONFAILURE,
+	[WORD_OPPORTUNISTIC] = OPPORTUNISTIC,
+	[WORD_OTHERS] = OTHERS,
 	[WORD_PASS] = PASS,
 	[WORD_PASS_VERB] = PASSVERB,
+	[WORD_PKI] = PKI,
+	[WORD_PLAIN] = PLAIN,
 	[WORD_PORT] = PORT,
 	[WORD_PREGREET] = PREGREET,
+	[WORD_PROXY_PROTOCOL] = PROXYPROTOCOL,
 	[WORD_STRICT_NEWLINES] = NEWLINES,
 	[WORD_NORMALIZE] = NORMALIZE,
 	[WORD_REJECT] = REJECT,
@@ -361,12 +537,20 @@ static const int	tokens[WORDS] = {
 	[WORD_REPLY] = REPLY,
 	[WORD_RESET] = RESET,
 	[WORD_SIZE_LIMIT] = SIZE_LIMIT,
+	[WORD_SMTPS] = SMTPS,
 	[WORD_STARTTLS] = STARTTLS,
 	[WORD_TABLE] = TABLE,
+	[WORD_TERMINATE] = TERMINATE,
 	[WORD_TIMEOUT] = TIMEOUT,
+	[WORD_TLS] = TLS,
+	[WORD_TLS_CIPHERS] = TLSCIPHERS,
+	[WORD_TLS_PROTOCOLS] = TLSPROTOCOLS,
+	[WORD_TLS_REQUIRE] = TLSREQUIRE,
 	[WORD_TO] = TO,
+	[WORD_TRACE] = TRACE,
 	[WORD_TRANSPARENT] = TRANSPARENT,
 	[WORD_USER] = USER,
+	[WORD_VERIFY] = VERIFY,
 	[WORD_WORKERS] = WORKERS
 };
 
@@ -596,6 +780,33 @@ parse_relay_end(void)
 	p.statement = NULL;
 }
 
+/* The names of pkis, each checked in its place. */
+static void
+parse_pkis(struct conf_tls_server *s, const struct parse_list *list)
+{
+	for (; list != NULL; list = list->next)
+		(void)parse_check(conf_add_server_pki(s, list->word.text,
+		    list->word.place, WHY), &list->word.place, WHY);
+}
+
+static void
+parse_listen(const struct lex_word *host, const struct parse_number *port,
+    int is_divert, const struct parse_server *server,
+    const struct parse_proxied *proxied)
+{
+	struct conf_listener	*l;
+
+	if (parse_check(conf_add_listener(p.conf, p.relay, host->text,
+	    port->n, is_divert, host->place, WHY), &host->place, WHY) == -1)
+		return;
+	l = conf_last_listener(p.relay);
+	(void)parse_check(conf_set_server_tls(&l->tls, server->mode,
+	    server->verify, server->ca, WHY), &host->place, WHY);
+	parse_pkis(&l->tls, server->pkis);
+	(void)parse_check(conf_set_proxied(l, proxied->table,
+	    proxied->allows_plain, host->place, WHY), &host->place, WHY);
+}
+
 static int
 parse_transparent(const struct parse_head *head)
 {
@@ -605,9 +816,12 @@ parse_transparent(const struct parse_head *head)
 
 static void
 parse_forward(const struct parse_head *head, const struct parse_list *list,
-    int is_table, const struct parse_number *port)
+    int is_table, const struct parse_number *port,
+    const struct parse_client *client)
 {
-	if (parse_transparent(head) == -1)
+	if (parse_transparent(head) == -1 ||
+	    parse_check(conf_set_forward_tls(p.relay, client->mode,
+	    client->is_implicit, client->ca, WHY), &head->place, WHY) == -1)
 		return;
 	for (; list != NULL; list = list->next)
 		(void)parse_check(conf_add_destination(p.relay,
@@ -617,18 +831,54 @@ parse_forward(const struct parse_head *head, const struct parse_list *list,
 
 static void
 parse_intercept(const struct parse_head *head, enum conf_forward forward,
-    const struct lex_word *only, const struct lex_word *except)
+    const struct lex_word *only, const struct lex_word *except,
+    const struct parse_client *client)
 {
-	if (parse_transparent(head) == 0)
-		(void)parse_check(conf_set_intercept(p.relay, forward,
-		    only->text, except->text, head->place, WHY), &head->place,
-		    WHY);
+	if (parse_transparent(head) == 0 &&
+	    parse_check(conf_set_intercept(p.relay, forward, only->text,
+	    except->text, head->place, WHY), &head->place, WHY) == 0)
+		(void)parse_check(conf_set_forward_tls(p.relay, client->mode,
+		    client->is_implicit, client->ca, WHY), &head->place, WHY);
 }
 
 static void
 parse_starttls(enum conf_starttls starttls)
 {
-	(void)parse_check(conf_set_starttls(p.relay, starttls, WHY),
+	(void)parse_check(conf_set_starttls(p.relay, starttls, p.first.place,
+	    WHY), &p.first.place, WHY);
+}
+
+static void
+parse_terminate(const struct parse_list *pkis, int is_unverified,
+    const char *ca)
+{
+	if (parse_check(conf_set_starttls(p.relay, STARTTLS_TERMINATE,
+	    p.first.place, WHY), &p.first.place, WHY) == -1)
+		return;
+	(void)parse_check(conf_set_terminate(p.relay, is_unverified ?
+	    DEST_TLS_NO_VERIFY : DEST_TLS_VERIFY, ca, WHY), &p.first.place,
+	    WHY);
+	parse_pkis(&p.relay->terminate, pkis);
+}
+
+static void
+parse_pki(const struct lex_word *name, int is_key,
+    const struct lex_word *path)
+{
+	(void)parse_check(conf_set_pki(p.conf, name->text, is_key, path->text,
+	    name->place, WHY), &name->place, WHY);
+}
+
+static void
+parse_protocols(const struct parse_list *list)
+{
+	unsigned int	bits = 0;
+
+	for (; list != NULL; list = list->next)
+		if (parse_check(conf_read_tls_protocol(list->word.text, &bits,
+		    WHY), &list->word.place, WHY) == -1)
+			return;
+	(void)parse_check(conf_set_tls_protocols(p.conf, p.relay, bits, WHY),
 	    &p.first.place, WHY);
 }
 

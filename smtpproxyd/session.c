@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "session_int.h"
+#include "session_tls.h"
 
 #define SESSION_FLUSH_MS	10000	/* last words to a slow client */
 #define SESSION_LINGER_MS	5000
@@ -25,6 +26,7 @@
 #define NO_MEMORY_TEXT		"421 4.3.0 out of memory\r\n"
 
 static timer_fn	session_on_timer;
+static void	session_ask(struct session *, uint32_t);
 
 void
 session_set_init(struct session_set *set, struct loop *l,
@@ -77,10 +79,18 @@ say_no_memory(int fd)
 	    MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* May the client be told something in clear, before all else? */
+static int
+session_new_is_clear(const struct session_new *n)
+{
+	return !n->is_bypass && (n->on == NULL ||
+	    n->on->tls.mode != TLS_IMPLICIT);
+}
+
 void
 session_refuse(const struct session_new *n)
 {
-	if (!n->is_bypass)
+	if (session_new_is_clear(n))
 		say_no_memory(n->client_fd);
 	close_fd(n->client_fd);
 	close_fd(n->dest_fd);
@@ -102,6 +112,9 @@ session_new(struct session_set *set, const struct session_new *n)
 	s->client = n->client;
 	s->listener = n->listener;
 	s->dest = n->dest;
+	s->on = n->on;
+	s->held_fd = -1;
+	s->is_deferred = n->is_deferred != 0;
 	s->start_ms = set->loop->now_ms;
 	timer_init(&s->timer, session_on_timer, s);
 	session_init_sides(s);
@@ -117,8 +130,27 @@ session_new(struct session_set *set, const struct session_new *n)
 		session_fail(s, SESSION_NO_MEMORY);
 		return s;
 	}
-	session_try(s, n->choice, n->dest_fd, n->error);
+	s->held_fd = n->dest_fd;
+	s->held_error = n->error;
+	if (session_open_new(s, n) == -1)
+		session_fail(s, SESSION_NO_MEMORY);
+	else if (s->opening == SESSION_OPEN)
+		session_begin(s);
 	return s;
+}
+
+void
+session_begin(struct session *s)
+{
+	int	fd = s->held_fd;
+
+	s->held_fd = -1;
+	if (!s->is_deferred) {
+		session_try(s, s->choice, fd, s->held_error);
+		return;
+	}
+	s->is_deferred = 0;
+	session_ask(s, 0);
 }
 
 /*
@@ -171,15 +203,10 @@ session_try(struct session *s, uint32_t choice, int fd, int error)
 	}
 }
 
-/* The choice is no use: ask for the next one, or tell that none is left. */
-void
-session_next(struct session *s)
+/* Ask the parent for this choice or a later one, or tell that none is left. */
+static void
+session_ask(struct session *s, uint32_t next)
 {
-	uint32_t	next = s->choice + 1;
-
-	session_io_close(s, SMTP_DEST);
-	s->is_connecting = 0;
-	session_activate(s);
 	if (next < s->relay->conf->nchoices) {
 		next = relay_choose(s->relay, next, s->set->loop->now_ms);
 		if (s->set->ops->connect(s->set->arg, s->id, next) == 0) {
@@ -190,6 +217,16 @@ session_next(struct session *s)
 	}
 	smtp_engine_no_choice(&s->engine, s->last_failure == NULL ?
 	    "no destination" : s->last_failure, s->set->loop->now_ms);
+}
+
+/* The choice is no use. */
+void
+session_next(struct session *s)
+{
+	session_io_close(s, SMTP_DEST);
+	s->is_connecting = 0;
+	session_activate(s);
+	session_ask(s, s->choice + 1);
 }
 
 void
@@ -228,7 +265,12 @@ session_on_connect(struct session *s, int error)
 	}
 	s->connected_ms = now_ms;
 	relay_set_works(s->relay, s->choice);
-	smtp_engine_connected(&s->engine, now_ms);
+	smtp_engine_preamble(&s->engine, now_ms);
+	if (s->relay->conf->tls.is_implicit && !s->engine.opaque)
+		s->side[SMTP_DEST].wants_tls =
+		    s->side[SMTP_DEST].is_implicit = 1;
+	else
+		smtp_engine_connected(&s->engine, now_ms);
 }
 
 static void
@@ -253,8 +295,13 @@ session_answer(struct session *s)
 
 /* Why the destination that is given up was no use. */
 static const char *
-session_failure(const struct session *s)
+session_failure(struct session *s)
 {
+	const char	*reason = s->engine.choice_reason;
+
+	s->engine.choice_reason = NULL;
+	if (reason != NULL)
+		return reason;
 	if (s->side[SMTP_DEST].has_eof)
 		return "destination closed before its greeting";
 	if (!s->is_connecting)
@@ -272,7 +319,9 @@ session_is_speechless(const struct session *s)
 	const struct smtp_engine	*e = &s->engine;
 
 	return e->reason != NULL && strcmp(e->reason, SESSION_NO_MEMORY) == 0 &&
-	    e->out[SMTP_CLIENT].used == 0 && !e->is_mute &&
+	    e->out[SMTP_CLIENT].used == 0 && !e->is_mute && !s->opening &&
+	    s->side[SMTP_CLIENT].tls == NULL && (s->on == NULL ||
+	    s->on->tls.mode != TLS_IMPLICIT) &&
 	    e->opaque == OPAQUE_NONE &&
 	    !e->is_client_lost && s->side[SMTP_CLIENT].fd != -1;
 }
@@ -283,6 +332,8 @@ session_begin_end(struct session *s)
 	if (session_is_speechless(s))
 		say_no_memory(s->side[SMTP_CLIENT].fd);
 	session_io_close(s, SMTP_DEST);
+	close_fd(s->held_fd);
+	s->held_fd = -1;
 	s->phase = SESSION_FLUSHING;
 	s->end_by_ms = s->set->loop->now_ms + SESSION_FLUSH_MS;
 }
@@ -301,6 +352,10 @@ session_obey(struct session *s)
 		s->last_failure = session_failure(s);
 		session_next(s);
 	}
+	if (events & EVENT_TLS_CLIENT)
+		s->side[SMTP_CLIENT].wants_tls = 1;
+	if ((events & EVENT_TLS_DEST) && s->side[SMTP_DEST].fd != -1)
+		s->side[SMTP_DEST].wants_tls = 1;
 	if (events & EVENT_SHUT_DEST)
 		s->side[SMTP_DEST].wants_shut = 1;
 	if (events & EVENT_SHUT_CLIENT)
@@ -320,6 +375,11 @@ session_parse(struct session *s)
 
 	if (s->phase != SESSION_RUNNING)
 		return 0;
+	if (s->opening) {
+		moved = session_open_run(s);
+		session_obey(s);
+		return moved;
+	}
 	session_answer(s);
 	moved |= session_io_feed(s, SMTP_CLIENT);
 	session_answer(s);
@@ -362,6 +422,8 @@ session_free(struct session *s)
 		buf_clear(&s->side[i].in);
 	}
 	timer_end(&s->set->loop->timers, &s->timer);
+	close_fd(s->held_fd);
+	session_open_free(s);
 	smtp_engine_clear(&s->engine);
 	/* What ended it may have put it back for another look. */
 	if (s->is_active)
@@ -376,6 +438,8 @@ session_deadline(const struct session *s)
 {
 	if (s->phase != SESSION_RUNNING)
 		return s->end_by_ms;
+	if (s->opening)
+		return session_open_limit(s);
 	return smtp_engine_deadline(&s->engine);
 }
 
@@ -410,7 +474,9 @@ session_on_timer(struct timer *t, void *arg, int64_t now_ms)
 	session_activate(s);
 	if (session_deadline(s) > now_ms)
 		return;			/* it moved meanwhile; set again */
-	if (s->phase == SESSION_RUNNING)
+	if (s->phase == SESSION_RUNNING && s->opening)
+		session_open_timeout(s);
+	else if (s->phase == SESSION_RUNNING)
 		smtp_engine_timeout(&s->engine, now_ms);
 	else
 		s->phase = SESSION_ENDED;
@@ -426,6 +492,7 @@ session_run(struct session *s)
 		moved = session_parse(s);
 		moved |= session_io_send(s);
 		session_obey(s);
+		moved |= session_open_tls(s);
 		session_log_ended(s);
 	} while (moved && (s->phase == SESSION_RUNNING ||
 	    s->phase == SESSION_FLUSHING));
@@ -470,7 +537,12 @@ session_set_stop(struct session_set *set)
 	TAILQ_FOREACH(s, &set->all, entry) {
 		if (s->phase == SESSION_LINGERING)
 			s->end_by_ms = set->loop->now_ms + SESSION_HURRY_MS;
-		smtp_engine_stop(&s->engine, set->loop->now_ms);
+		/* Before TLS stands the client can't be told. */
+		if (s->opening)
+			smtp_engine_tls_failed(&s->engine, SMTP_CLIENT,
+			    "shutdown", set->loop->now_ms);
+		else
+			smtp_engine_stop(&s->engine, set->loop->now_ms);
 		session_activate(s);
 	}
 }

@@ -9,6 +9,7 @@
 #include "../common/addr.h"
 #include "../common/buf.h"
 #include "../common/loop.h"
+#include "conf.h"
 #include "relay.h"
 #include "smtp_engine.h"
 
@@ -19,6 +20,8 @@
  * `after`).
  */
 struct session;
+struct session_tls;
+struct tls_set;
 
 /* What the worker does for its sessions. */
 struct session_ops {
@@ -39,6 +42,12 @@ struct session_side {
 	uint8_t		 cant_send;	/* but what it said can be read */
 	uint8_t		 wants_shut;	/* once all is sent: no more to it */
 	uint8_t		 is_shut;	/* our FIN is out */
+	uint8_t		 wants_tls;	/* once all is sent: a handshake */
+	uint8_t		 is_implicit;	/* TLS from the first octet */
+	uint8_t		 is_shaking;	/* the handshake is under way */
+	uint8_t		 is_fresh;	/* and its first step is due */
+	short		 shake_events;	/* what it waits for; 0: a wake-up */
+	struct session_tls *tls;	/* NULL: in clear */
 	size_t		 taken;		/* of `in`, dropped when pass is out */
 	struct buf	 in;
 	struct loop_fd	 lfd;
@@ -52,6 +61,26 @@ enum session_phase {
 	SESSION_ENDED
 };
 
+/* What must have come before anything counts as SMTP. */
+enum session_opening {
+	SESSION_OPEN = 0,
+	SESSION_OPEN_PROXY,	/* a PROXY header */
+	SESSION_OPEN_TLS	/* implicit TLS */
+};
+
+/*
+ * Facts that only some sessions need: where the destination is told about the
+ * client, and where there is TLS.
+ */
+struct session_more {
+	struct smtp_identity_facts who;
+	char			 id[17];	/* of the session, in hex */
+	struct addr		 proxy;		/* who brought a PROXY header */
+	int64_t			 opened_ms;	/* when this opening began */
+	struct smtp_tls_facts	 dest_tls;	/* without sni and subject */
+	char			 tls_error[SMTP_SIDES][96];
+};
+
 TAILQ_HEAD(session_list, session);
 
 struct session_set {
@@ -61,6 +90,7 @@ struct session_set {
 	struct buf_pool		 pool;
 	const struct session_ops *ops;
 	void			*arg;
+	struct tls_set		*tls;		/* borrowed; NULL: none */
 	size_t			 used;
 	int			 is_stopping;	/* no long good-byes */
 };
@@ -78,6 +108,8 @@ struct session {
 	uint8_t			 is_asking;	/* CONNECT is with the parent */
 	uint8_t			 has_secret;	/* wipe what is dropped */
 	uint8_t			 is_logged;	/* its line is written */
+	uint8_t			 opening;	/* enum session_opening */
+	uint8_t			 is_deferred;	/* nobody has connected yet */
 	const char		*last_failure;	/* of a destination */
 	uint32_t		 choice;
 	int64_t			 start_ms;
@@ -86,6 +118,11 @@ struct session {
 	struct addr		 client;
 	struct addr		 listener;
 	struct addr		 dest;
+	const struct conf_listener *on;		/* NULL: nothing of its own */
+	struct session_more	*more;		/* owned; NULL: no need */
+	int			 held_fd;	/* the destination's, while
+						 * opening; -1: none */
+	int			 held_error;
 	struct timer		 timer;
 	struct session_side	 side[SMTP_SIDES];
 	struct smtp_engine	 engine;
@@ -110,6 +147,10 @@ struct session_new {
 	uint32_t	 choice;
 	int		 error;		/* errno of the destination */
 	int		 is_bypass;
+	int		 is_proxied;	/* a PROXY header comes first */
+	int		 is_deferred;	/* no connection was started: it is
+					 * asked for when TLS stands */
+	const struct conf_listener *on;	/* NULL: nothing of its own */
 	struct addr	 client;
 	struct addr	 listener;
 	struct addr	 dest;

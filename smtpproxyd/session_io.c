@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "session_int.h"
+#include "session_tls.h"
 
 #define SESSION_DROP_READS	16	/* a wake-up, while lingering */
 
@@ -37,6 +38,7 @@ session_io_open(struct session *s, enum smtp_side side, int fd)
 	x->is_blocked = x->has_eof = x->is_eof_told = 0;
 	x->has_nodelay = x->nsent = x->cant_send = 0;
 	x->wants_shut = x->is_shut = 0;
+	x->wants_tls = x->is_implicit = x->is_shaking = 0;
 	x->taken = 0;
 	return 0;
 }
@@ -51,6 +53,16 @@ session_io_close(struct session *s, enum smtp_side side)
 	if (x->fd == -1)
 		return;
 	loop_del(s->set->loop, &x->lfd);
+	if (x->tls != NULL) {
+		/* Never what is left of a record that was cut. */
+		if (!x->is_shaking && !x->is_blocked)
+			session_tls_shut(x->tls);
+		session_tls_free(x->tls);
+		x->tls = NULL;
+	}
+	x->wants_tls = x->is_shaking = 0;
+	if (side == SMTP_CLIENT && s->more != NULL)
+		s->more->who.tls.sni = s->more->who.tls.subject = NULL;
 	(void)close(x->fd);		/* nothing to be done about it */
 	x->fd = -1;
 	x->is_blocked = 0;
@@ -79,6 +91,10 @@ io_broken(struct session *s, enum smtp_side side, int error)
 			s->phase = SESSION_ENDED;
 		return;
 	}
+	if (s->side[side].tls != NULL && error == EPROTO)
+		(void)strlcpy(s->more->tls_error[side],
+		    session_tls_error(s->side[side].tls),
+		    sizeof(s->more->tls_error[side]));	/* cut is fine */
 	smtp_engine_lost(&s->engine, side, side == SMTP_CLIENT ?
 	    "client connection lost" : strerror(error),
 	    s->set->loop->now_ms);
@@ -93,16 +109,34 @@ io_room(const struct session_side *x)
 	return x->in.used < want ? want - x->in.used : 0;
 }
 
-/* Receive phase of one side. */
-static void
-io_receive(struct session *s, enum smtp_side side)
+static ssize_t
+io_recv(struct session_side *x, void *place, size_t size)
+{
+	ssize_t	n;
+
+	if (x->tls != NULL)
+		return session_tls_read(x->tls, place, size);
+	do
+		n = recv(x->fd, place, size, 0);
+	while (n == -1 && errno == EINTR);
+	return n;
+}
+
+void
+session_io_receive(struct session *s, enum smtp_side side)
 {
 	struct session_side	*x = &s->side[side];
 	uint8_t			*place;
 	size_t			 want = io_room(x), size;
 	ssize_t			 n;
 
-	if (x->has_eof || x->taken > 0 || want == 0)
+	if (side == SMTP_CLIENT && s->opening == SESSION_OPEN_PROXY) {
+		session_open_receive(s);
+		return;
+	}
+	/* Behind a 220 to STARTTLS nothing is read in clear. */
+	if (x->has_eof || x->taken > 0 || want == 0 || x->wants_tls ||
+	    x->is_shaking)
 		return;
 	if ((place = buf_reserve(&x->in, want, &size)) == NULL) {
 		session_fail(s, "out of memory");
@@ -110,9 +144,7 @@ io_receive(struct session *s, enum smtp_side side)
 	}
 	if (size > want)
 		size = want;
-	do
-		n = recv(x->fd, place, size, 0);
-	while (n == -1 && errno == EINTR);
+	n = io_recv(x, place, size);
 	if (n > 0) {
 		buf_grew(&x->in, (size_t)n);
 		x->nsent = 0;
@@ -157,8 +189,10 @@ session_on_client(struct loop_fd *lf, short revents, void *arg)
 		s->side[SMTP_CLIENT].is_blocked = 0;
 	if (s->phase == SESSION_LINGERING)
 		io_drop(s);
+	else if (s->side[SMTP_CLIENT].is_shaking)
+		session_open_shake(s, SMTP_CLIENT, revents);
 	else if (revents & (POLLIN | POLLERR | POLLHUP))
-		io_receive(s, SMTP_CLIENT);
+		session_io_receive(s, SMTP_CLIENT);
 }
 
 static void
@@ -179,8 +213,10 @@ session_on_dest(struct loop_fd *lf, short revents, void *arg)
 	}
 	if (revents & (POLLOUT | POLLERR | POLLHUP))
 		s->side[SMTP_DEST].is_blocked = 0;
-	if (revents & (POLLIN | POLLERR | POLLHUP))
-		io_receive(s, SMTP_DEST);
+	if (s->side[SMTP_DEST].is_shaking)
+		session_open_shake(s, SMTP_DEST, revents);
+	else if (revents & (POLLIN | POLLERR | POLLHUP))
+		session_io_receive(s, SMTP_DEST);
 }
 
 static void
@@ -221,6 +257,10 @@ session_io_feed(struct session *s, enum smtp_side side)
 	}
 	if (x->fd == -1 || x->taken > 0)
 		return 0;
+	/* What the library has read already poll(2) does not show. */
+	if (x->in.used == 0 && x->tls != NULL && !x->is_shaking &&
+	    session_tls_has_input(x->tls))
+		session_io_receive(s, side);
 	if (x->in.used == 0) {
 		if (!x->has_eof || x->is_eof_told)
 			return 0;
@@ -318,11 +358,44 @@ io_send_failed(struct session *s, enum smtp_side side, int error)
 	    !x->is_eof_told) {
 		x->cant_send = 1;
 		if (x->in.used == 0)
-			io_receive(s, side);
+			session_io_receive(s, side);
 		if (x->in.used > 0 || x->has_eof)
 			return;
 	}
 	io_broken(s, side, error);
+}
+
+/* As sendmsg(2), part by part. */
+static ssize_t
+io_send_tls(struct session_tls *tls, const struct iovec *iov, int n)
+{
+	ssize_t	sent, all = 0;
+	int	i;
+
+	for (i = 0; i < n; i++) {
+		sent = session_tls_write(tls, iov[i].iov_base, iov[i].iov_len);
+		if (sent == -1)
+			return all > 0 ? all : -1;
+		all += sent;
+		if ((size_t)sent < iov[i].iov_len)
+			break;
+	}
+	return all;
+}
+
+static ssize_t
+io_send_clear(int fd, struct iovec *iov, int niov)
+{
+	struct msghdr	m;
+	ssize_t		n;
+
+	memset(&m, 0, sizeof(m));
+	m.msg_iov = iov;
+	m.msg_iovlen = (unsigned int)niov;
+	do
+		n = sendmsg(fd, &m, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n;
 }
 
 static int
@@ -331,20 +404,17 @@ io_send(struct session *s, enum smtp_side side)
 	struct session_side	*x = &s->side[side];
 	struct smtp_engine	*e = &s->engine;
 	struct iovec		 iov[2];
-	struct msghdr		 m;
+	int			 niov;
 	size_t			 len = e->out[side].used + e->passlen[side];
 	ssize_t			 n;
 
 	if (x->fd == -1 || x->is_blocked || x->cant_send || len == 0 ||
-	    (side == SMTP_DEST && s->is_connecting))
+	    x->is_shaking || (side == SMTP_CLIENT && s->opening) || (side == SMTP_DEST && s->is_connecting))
 		return 0;
 	io_set_nodelay(x, side);
-	memset(&m, 0, sizeof(m));
-	m.msg_iov = iov;
-	m.msg_iovlen = (unsigned int)io_fill(e, side, iov);
-	do
-		n = sendmsg(x->fd, &m, MSG_NOSIGNAL);
-	while (n == -1 && errno == EINTR);
+	niov = io_fill(e, side, iov);
+	n = x->tls != NULL ? io_send_tls(x->tls, iov, niov) :
+	    io_send_clear(x->fd, iov, niov);
 	if (n == -1 && errno != EAGAIN && errno != ENOBUFS) {
 		io_send_failed(s, side, errno);
 		return 1;
@@ -394,6 +464,7 @@ int
 session_io_is_flushed(const struct session *s)
 {
 	return s->side[SMTP_CLIENT].fd == -1 || s->engine.is_client_lost ||
+	    s->opening || s->side[SMTP_CLIENT].is_shaking ||
 	    s->engine.out[SMTP_CLIENT].used == 0;
 }
 
@@ -403,6 +474,8 @@ session_io_linger(struct session *s)
 	struct session_side	*x = &s->side[SMTP_CLIENT];
 
 	buf_clear(&x->in);
+	if (x->tls != NULL && !x->is_shaking)
+		session_tls_shut(x->tls);
 	if (shutdown(x->fd, SHUT_WR) == -1)
 		x->has_eof = 1;		/* it is gone already */
 }
@@ -419,7 +492,13 @@ session_io_watch(struct session *s)
 		if (x->fd == -1)
 			continue;
 		events = 0;
-		if (!x->has_eof && x->taken == 0 &&
+		if (x->is_shaking && s->phase == SESSION_RUNNING) {
+			loop_set(s->set->loop, &x->lfd, x->shake_events);
+			continue;
+		}
+		if (x->wants_tls)
+			events = 0;
+		else if (!x->has_eof && x->taken == 0 &&
 		    (s->phase == SESSION_LINGERING || io_room(x) > 0))
 			events |= POLLIN;
 		if (x->is_blocked || (i == SMTP_DEST && s->is_connecting))

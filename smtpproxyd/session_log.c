@@ -78,6 +78,41 @@ session_log_ended(struct session *s)
 	}
 }
 
+static void
+line_add_tls(char *line, size_t size, const char *prefix,
+    const struct smtp_tls_facts *f, const char *error)
+{
+	const struct { const char *name, *value; } pairs[] = {
+		{ "tls", f->protocol }, { "cipher", f->cipher },
+		{ "sni", f->sni }, { "subject", f->subject },
+		{ "verify", f->protocol == NULL ? NULL : f->verify },
+		{ "tls_error", error[0] == '\0' ? NULL : error }
+	};
+	char	name[32];
+	size_t	i;
+
+	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		if (pairs[i].value == NULL)
+			continue;
+		(void)snprintf(name, sizeof(name), "%s%s", prefix,
+		    pairs[i].name);
+		str_add_pair_str(line, size, name, pairs[i].value);
+	}
+}
+
+static void
+line_add_more(char *line, size_t size, const struct session_more *m)
+{
+	char	text[ADDR_TEXT_MAX];
+
+	if (m->proxy.family != 0)
+		str_add_pair_str(line, size, "proxy",
+		    addr_text(&m->proxy, text));
+	line_add_tls(line, size, "", &m->who.tls, m->tls_error[SMTP_CLIENT]);
+	line_add_tls(line, size, "dest_", &m->dest_tls,
+	    m->tls_error[SMTP_DEST]);
+}
+
 void
 session_log_end(struct session *s)
 {
@@ -97,6 +132,8 @@ session_log_end(struct session *s)
 		str_add_pair_str(line, sizeof(line), "opaque",
 		    e->opaque == OPAQUE_BYPASS ? "bypass" : "starttls");
 	}
+	if (s->more != NULL)
+		line_add_more(line, sizeof(line), s->more);
 	if (s->connected_ms != 0)
 		line_add_ms(line, sizeof(line), "connect_ms", s->start_ms,
 		    s->connected_ms);

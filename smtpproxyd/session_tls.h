@@ -23,9 +23,10 @@ void	session_tls_init(void);
 
 /*
  * The contexts of all listeners (or starttls terminate) and destinations of a
- * configuration, which is borrowed, as are the tickets; NULL with *what when
- * something does not parse or there is no memory.  Where no relay has TLS it
- * is made all the same, and is empty.
+ * configuration, which is borrowed for the life of the set, as are the
+ * tickets; NULL with *what (constant text) when something does not parse or
+ * there is no memory.  Where no relay has TLS it is made all the same, and is
+ * empty.  A set outlives its connections.
  */
 struct tls_set	*tls_set_new(const struct conf *,
 		    const struct port_tls_tickets *, const char **what);
@@ -59,13 +60,18 @@ enum session_tls_result	session_tls_handshake(struct session_tls *);
 
 /*
  * As recv(2) and send(2): octets, 0 at the end (close_notify, or the
- * connection's without it), -1 with errno: EAGAIN, EPROTO (the connection is
- * broken; session_tls_error()), or the socket's own.  What a write did not
- * take must be offered again first.
+ * connection's without it), -1 with errno: EAGAIN (for a read: poll for input,
+ * for a write: for room), EPROTO (the connection is broken;
+ * session_tls_error()), or the socket's own.  A read asks for one octet at
+ * least, and takes all that is there and fits.  What a write did not take must
+ * be offered again first, and no less of it: it may be sealed already.
  */
 ssize_t	session_tls_read(struct session_tls *, void *, size_t);
 ssize_t	session_tls_write(struct session_tls *, const void *, size_t);
-/* Octets are here that poll(2) on the socket does not show. */
+/*
+ * There is something for a read that poll(2) on the socket does not show:
+ * octets, or an end that no read has told of.
+ */
 int	session_tls_has_input(const struct session_tls *);
 
 /* Say that no more will come (close_notify), if it can be said now. */
@@ -75,10 +81,17 @@ void	session_tls_free(struct session_tls *);
 
 /*
  * Facts, of a handshake that is done; strings live as long as the connection.
- * subject: one line, as RFC 2253 writes it, of the peer's certificate.
+ * subject: one line, as RFC 2253 writes it, of the peer's certificate, 255
+ * octets at most (then "..." is their end).  verify: "ok", or why not; "none"
+ * without a certificate; "not checked" where there are no authorities.
  */
 void	session_tls_facts(const struct session_tls *, struct smtp_tls_facts *);
-/* "alert: handshake failure", "verify: certificate has expired", ... */
+/*
+ * Why it failed, without any octet of the peer's: "alert received: handshake
+ * failure", "verify: certificate has expired", "protocol version", "no shared
+ * cipher", "not TLS", "closed during the handshake", "connection reset",
+ * "keyholder: no signature", or the library's words.  "none": it did not.
+ */
 const char	*session_tls_error(const struct session_tls *);
 
 #endif

@@ -183,8 +183,8 @@ session_refusal(const struct conf *conf, const struct conf_relay *r)
 
 struct session_record *
 sessions_add(const struct conf *conf, const struct conf_relay *r,
-    const struct addr *client, struct session_owner *owner,
-    const char **refusal)
+    const struct addr *client, int is_counted,
+    struct session_owner *owner, const char **refusal)
 {
 	struct session_record	*s;
 
@@ -194,10 +194,10 @@ sessions_add(const struct conf *conf, const struct conf_relay *r,
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return NULL;
 	*refusal = "max-sessions-per-client";
-	if (client_take(&s->global_count, client, CLIENT_GLOBAL,
+	if (is_counted && (client_take(&s->global_count, client, CLIENT_GLOBAL,
 	    conf->limits.max_sessions_per_client) == -1 ||
 	    client_take(&s->relay_count, client, r->number,
-	    r->limits.max_sessions_per_client) == -1) {
+	    r->limits.max_sessions_per_client) == -1)) {
 		client_release(s->global_count);
 		free(s);
 		return NULL;

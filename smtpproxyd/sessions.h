@@ -33,8 +33,11 @@ struct session_record {
 	struct addr		 client;
 	struct addr		 listener;
 	struct addr		 original;	/* family 0: fixed relay */
+	const struct conf_listener *on;
 	int			 is_bypass;
+	int			 is_proxied;	/* a PROXY header comes first */
 	uint32_t		 choice;	/* last one asked for */
+	uint32_t		 next;		/* the first it may ask for */
 	/* The socket that left last: where from, and where to. */
 	LIST_ENTRY(session_record) by_source;
 	struct addr		 source;	/* family 0: not in the table */
@@ -53,12 +56,14 @@ void	sessions_init(int64_t start_time);
 
 /*
  * Count a session in, or refuse it.
+ *   is_counted  by its address; not behind a load balancer, whose it is
  *   returns   the record; NULL with *refusal (constant text) where a limit
  *             stands against it, or with *refusal "out of memory"
  */
 struct session_record	*sessions_add(const struct conf *,
 			    const struct conf_relay *, const struct addr *,
-			    struct session_owner *, const char **refusal);
+			    int is_counted, struct session_owner *,
+			    const char **refusal);
 void	sessions_remove(struct session_record *);
 struct session_record	*sessions_find(uint64_t id);
 /* Where its connection goes: its choice, or the original destination. */

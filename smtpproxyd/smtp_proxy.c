@@ -73,8 +73,8 @@ proxy_word(struct smtp_proxy *proxy, struct proxy_line *line,
 }
 
 /*
- * At least one and at most `max` of the octets of `set`, and the octet `end`,
- * which is read too.  `field` has room for max + 1.
+ * At most `max` of the octets of `set`, and the octet `end`, which is read
+ * too.  `field` has room for max + 1.
  */
 static enum smtp_proxy_result
 proxy_field(struct smtp_proxy *proxy, struct proxy_line *line, char *field,
@@ -85,7 +85,7 @@ proxy_field(struct smtp_proxy *proxy, struct proxy_line *line, char *field,
 
 	while (line->at < line->len) {
 		c = line->p[line->at++];
-		if (c == (uint8_t)end && n > 0) {
+		if (c == (uint8_t)end) {
 			field[n] = '\0';
 			return PROXY_OK;
 		}

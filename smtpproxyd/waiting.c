@@ -91,6 +91,7 @@ waiting_next(struct waiting *w)
 		return;
 	}
 	w->session->choice++;
+	w->session->next = w->session->choice + 1;
 	waiting_try(w);
 }
 

@@ -15,12 +15,14 @@
 #include "../common/log.h"
 #include "../common/loop.h"
 #include "../privsep/chan.h"
+#include "../privsep/key_client.h"
 #include "../privsep/proc.h"
 #include "conf.h"
 #include "conf_wire.h"
 #include "messages.h"
 #include "relay.h"
 #include "session.h"
+#include "session_tls.h"
 
 #define WORKER_BUCKETS		4096	/* of the session table, power of 2 */
 #define WORKER_SETUP_MS		30000
@@ -33,6 +35,8 @@ struct worker {
 	struct conf		*conf;
 	struct relay		*relays;
 	struct session_set	 sessions;
+	struct tls_set		*tls;		/* NULL: no relay has TLS */
+	struct port_tls_tickets	 tickets;
 	struct session		*bucket[WORKER_BUCKETS];
 	uint64_t		*ended;		/* to be told to the parent */
 	size_t			 nended;
@@ -150,7 +154,7 @@ static int
 worker_read_new(struct worker *w, struct msg *m, struct session_new *n)
 {
 	struct msg_reader	r;
-	uint32_t		generation, relay, kind, error;
+	uint32_t		generation, relay, listener, kind, error;
 
 	memset(n, 0, sizeof(*n));
 	n->client_fd = n->dest_fd = -1;
@@ -158,6 +162,7 @@ worker_read_new(struct worker *w, struct msg *m, struct session_new *n)
 	n->id = m->id;
 	generation = msg_u32(&r);
 	relay = msg_u32(&r);
+	listener = msg_u32(&r);
 	kind = msg_u32(&r);
 	n->choice = msg_u32(&r);
 	error = msg_u32(&r);
@@ -166,11 +171,14 @@ worker_read_new(struct worker *w, struct msg *m, struct session_new *n)
 	msg_addr(&r, &n->listener);
 	msg_addr(&r, &n->dest);
 	if (msg_done(&r) == -1 || generation != w->conf->generation ||
-	    relay >= w->conf->nrelays || kind > SESSION_BYPASS)
+	    relay >= w->conf->nrelays || kind > SESSION_PROXIED)
 		return -1;
 	n->is_bypass = kind == SESSION_BYPASS;
+	n->is_proxied = kind == SESSION_PROXIED;
+	n->is_deferred = m->type == MSG_SESSION_NEW_ALONE && error == 0;
 	n->relay = &w->relays[relay];
-	return 0;
+	n->on = conf_listener_by_number(n->relay->conf, listener);
+	return n->on == NULL ? -1 : 0;
 }
 
 static void
@@ -238,6 +246,33 @@ worker_on_connected(struct worker *w, struct msg *m)
 	session_connected(s, choice, fd, (int)error, &dest);
 }
 
+/* Newest first; what they replace is no use to anybody any more. */
+static void
+worker_on_tickets(struct worker *w, struct msg *m)
+{
+	struct port_tls_tickets	t;
+	struct msg_reader	r;
+	const uint8_t		*octets;
+	size_t			len;
+	unsigned int		i;
+
+	memset(&t, 0, sizeof(t));
+	msg_reader_init(&r, m);
+	t.n = msg_u8(&r);
+	for (i = 0; i < t.n && i < 2; i++) {
+		octets = msg_octets(&r, &len);
+		if (octets != NULL && len == TLS_TICKET_KEY)
+			memcpy(t.key[i], octets, len);
+		else
+			t.n = 0;
+	}
+	if (msg_done(&r) == -1 || t.n < 1 || t.n > 2)
+		chan_violation(&w->parent, m->type, "content");
+	else
+		w->tickets = t;
+	explicit_bzero(&t, sizeof(t));
+}
+
 static void
 worker_on_stop(struct worker *w)
 {
@@ -260,6 +295,9 @@ worker_on_msg(struct chan *c, struct msg *m, void *arg)
 	case MSG_CONNECTED:
 	case MSG_CONNECT_FAILED:
 		worker_on_connected(w, m);
+		break;
+	case MSG_TICKET_KEYS:
+		worker_on_tickets(w, m);
 		break;
 	case MSG_STOP:
 		worker_on_stop(w);
@@ -293,6 +331,34 @@ worker_after(void *arg, int64_t now_ms)
 		loop_stop(&w->loop);
 }
 
+/* A record, or a piece of a file; 0: neither, *m is what comes behind. */
+static int
+worker_receive_part(struct worker *w, struct msg *m)
+{
+	struct msg_reader	 r;
+	const uint8_t		*octets;
+	uint32_t		 blob = 0;
+	size_t			 len;
+	int			 rc;
+
+	if (m->type != MSG_CONF_RECORD && m->type != MSG_CONF_PIECE)
+		return 0;
+	msg_reader_init(&r, m);
+	if (m->type == MSG_CONF_PIECE)
+		blob = msg_u32(&r);
+	octets = msg_octets(&r, &len);
+	if (msg_done(&r) == -1)
+		rc = -1;
+	else if (m->type == MSG_CONF_PIECE)
+		rc = conf_wire_piece(w->conf, blob, octets, len);
+	else
+		rc = conf_wire_read(w->conf, octets, len);
+	if (rc == -1)
+		fatalx("configuration: bad %s behind record %u", m->type ==
+		    MSG_CONF_PIECE ? "piece" : "record", w->conf->wire_next);
+	return 1;
+}
+
 /* The snapshot, whole or not at all (DECISIONS, configuration snapshot). */
 static void
 worker_receive_conf(struct worker *w)
@@ -300,9 +366,6 @@ worker_receive_conf(struct worker *w)
 	uint8_t			 room[MSG_MAX];
 	struct msg		 m;
 	struct msg_reader	 r;
-	const uint8_t		*octets;
-	size_t			 len;
-	uint32_t		 n = 0;
 
 	if ((w->conf = conf_new()) == NULL)
 		fatal("configuration");
@@ -311,36 +374,68 @@ worker_receive_conf(struct worker *w)
 	w->conf->generation = msg_u32(&r);
 	if (m.type != MSG_CONF_BEGIN || msg_done(&r) == -1)
 		fatalx("configuration: no beginning");
-	for (;;) {
+	do
 		chan_wait(&w->parent, &m, room, WORKER_SETUP_MS);
-		if (m.type != MSG_CONF_RECORD)
-			break;
-		msg_reader_init(&r, &m);
-		octets = msg_octets(&r, &len);
-		if (msg_done(&r) == -1 ||
-		    conf_wire_read(w->conf, octets, len) == -1)
-			fatalx("configuration: bad record %u", n);
-		n++;
-	}
+	while (worker_receive_part(w, &m));
 	msg_reader_init(&r, &m);
 	if (m.type != MSG_CONF_END || msg_u32(&r) != w->conf->generation ||
-	    msg_u32(&r) != n || msg_done(&r) == -1 ||
+	    msg_u32(&r) != w->conf->wire_next || msg_done(&r) == -1 ||
 	    conf_wire_check(w->conf) == -1)
 		fatalx("configuration: incomplete");
 	if ((w->relays = relays_new(w->conf)) == NULL)
 		fatal("configuration");
 }
 
+/* Another child than the logger: the keyholder. */
+static void
+worker_on_peer(struct chan *c, pid_t pid, void *arg)
+{
+	(void)pid;
+	(void)arg;
+	key_client_on_peer(c);
+}
+
+/*
+ * Certificates were looked at before; what the library needs of the system it
+ * has to take now.
+ */
+static void
+worker_prepare_tls(struct worker *w)
+{
+	const struct conf_relay	*r;
+	const char		*what;
+	int			 has_tls = w->conf->npkis > 0;
+
+	for (r = w->conf->relays; r != NULL; r = r->next)
+		if (r->tls.mode != DEST_TLS_OFF)
+			has_tls = 1;
+	if (!has_tls)
+		return;
+	session_tls_init();
+	w->tls = tls_set_new(w->conf, &w->tickets, &what);
+	if (w->tls == NULL)
+		fatalx("TLS: %s", what);
+	w->sessions.tls = w->tls;
+}
+
 _Noreturn void
 worker_main(int fd)
 {
-	static struct worker	w;
+	static const struct proc_peer_ops	peer_ops = {
+		.on_peer = worker_on_peer,
+		.on_msg = key_client_on_msg,
+		.on_end = key_client_on_end
+	};
+	static struct worker			w;
 
 	if (loop_init(&w.loop, 1) == -1)
 		fatal("loop");
+	key_client_init(&w.loop);
+	proc_child_set_peers(&peer_ops);
 	proc_child_start(&w.parent, &w.loop, fd, PROC_WORKER);
 	worker_receive_conf(&w);
 	session_set_init(&w.sessions, &w.loop, &worker_session_ops, &w);
+	worker_prepare_tls(&w);
 	w.loop.after = worker_after;
 	w.loop.after_arg = &w;
 	chan_set_handlers(&w.parent, worker_on_msg, worker_on_end, &w);
@@ -354,6 +449,9 @@ worker_main(int fd)
 	if (loop_run(&w.loop) == -1)
 		fatal("poll");
 	session_set_clear(&w.sessions);
+	key_client_clear();
+	tls_set_free(w.tls);
+	explicit_bzero(&w.tickets, sizeof(w.tickets));
 	proc_log_flush();
 	relays_free(w.relays, w.conf->nrelays);
 	conf_free(w.conf);

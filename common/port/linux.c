@@ -179,6 +179,12 @@ port_park_wait(int queue, void **tags, int n)
 	return n;
 }
 
+const char *
+port_ca_file(void)
+{
+	return "/etc/ssl/certs/ca-certificates.crt";
+}
+
 int
 port_set_keepalive(int fd, int idle_s)
 {

@@ -240,6 +240,12 @@ port_park_wait(int queue, void **tags, int n)
 	return n;
 }
 
+const char *
+port_ca_file(void)
+{
+	return "/etc/ssl/cert.pem";
+}
+
 /* The time is the system's (sysctl net.inet.tcp.keepidle). */
 int
 port_set_keepalive(int fd, int idle_s)

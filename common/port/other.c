@@ -141,6 +141,12 @@ port_park_wait(int queue, void **tags, int n)
 	return 0;
 }
 
+const char *
+port_ca_file(void)
+{
+	return "/etc/ssl/cert.pem";
+}
+
 int
 port_set_keepalive(int fd, int idle_s)
 {

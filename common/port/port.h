@@ -66,6 +66,9 @@ int	port_unveil(const char *const *paths);
 /* Close every descriptor from `lowest` up. */
 void	port_closefrom(int lowest);
 
+/* Where the system keeps the CA certificates that it trusts (PEM). */
+const char	*port_ca_file(void);
+
 /* Monotonic milliseconds; the coarse clock where there is one. */
 int64_t	port_now_ms(void);
 

@@ -29,6 +29,30 @@ fuzz_resolve(void *arg, const struct conf *c, const char *host,
 	return 0;
 }
 
+/* Files are there or not, likewise; longer paths have larger ones. */
+static int
+fuzz_read_key(const char *path, uint8_t *octets, size_t *len,
+    struct conf_why *why)
+{
+	if (path[1] == 'x')
+		return conf_fail(why, "%s is not there", path);
+	octets[0] = (uint8_t)path[1];
+	*len = 1;
+	return 0;
+}
+
+static int
+fuzz_read_cert(const char *path, size_t max, uint8_t **octets, size_t *len,
+    struct conf_why *why)
+{
+	if (path[1] == 'x')
+		return conf_fail(why, "%s is not there", path);
+	*len = strlen(path) * strlen(path);
+	if (*len > max || (*octets = calloc(1, *len + 1)) == NULL)
+		abort();
+	return 0;
+}
+
 static void
 fuzz_say(void *arg, const struct conf_place *place, const char *text)
 {
@@ -40,6 +64,12 @@ fuzz_say(void *arg, const struct conf_place *place, const char *text)
 }
 
 static int
+fuzz_put_piece(void *arg, uint32_t blob, const uint8_t *data, size_t len)
+{
+	return conf_wire_piece(arg, blob, data, len);
+}
+
+static int
 fuzz_put(void *arg, const uint8_t *data, size_t len)
 {
 	return conf_wire_read(arg, data, len);
@@ -48,13 +78,18 @@ fuzz_put(void *arg, const uint8_t *data, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct conf	*c, *copy;
-	int		 nsaid = 0;
+	static const struct conf_hooks	 hooks = {
+		.resolve = fuzz_resolve,
+		.read_key = fuzz_read_key,
+		.read_cert = fuzz_read_cert
+	};
+	struct conf			*c, *copy;
+	int				 nsaid = 0;
 
 	if (len > 65536)
 		return 0;
-	c = conf_load_text("fuzz", (const char *)data, len, fuzz_resolve,
-	    NULL, fuzz_say, &nsaid);
+	c = conf_load_text("fuzz", (const char *)data, len, &hooks, NULL,
+	    fuzz_say, &nsaid);
 	if ((c == NULL) != (nsaid > 0))
 		abort();
 	if (c == NULL)
@@ -62,6 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if ((copy = conf_new()) == NULL)
 		abort();
 	if (conf_wire_write(c, fuzz_put, copy) == -1 ||
+	    conf_wire_pieces(c, fuzz_put_piece, copy) == -1 ||
 	    conf_wire_check(copy) == -1 || copy->nrelays != c->nrelays ||
 	    strcmp(copy->hostname, c->hostname) != 0)
 		abort();

@@ -1,7 +1,9 @@
 /*
- * Fuzz target: records of the snapshot.  The input is records one behind the
- * other, each with its length in two octets in front.  A snapshot that is
- * taken as whole must be written again, octet for octet.
+ * Fuzz target: records of the snapshot, and pieces of its files.  The input is
+ * records one behind the other, each with its length in two octets in front;
+ * with the highest bit set it is a piece, and the number of its blob the four
+ * octets behind that.  A snapshot that is taken as whole must be written
+ * again, octet for octet.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,52 +32,105 @@ items_put(void *arg, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* The conf, or NULL when a record was refused. */
+/* Of pieces the octets count, however they were cut. */
+static int
+pieces_put(void *arg, uint32_t blob, const uint8_t *data, size_t len)
+{
+	struct items	*it = arg;
+
+	(void)blob;
+	if (len == 0 || len > it->size - it->used)
+		abort();
+	memcpy(it->data + it->used, data, len);
+	it->used += len;
+	return 0;
+}
+
+static int
+fuzz_piece(struct conf *c, const uint8_t *data, size_t len,
+    struct items *pieces)
+{
+	uint32_t	blob;
+
+	if (len < 4)
+		return -1;
+	blob = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 |
+	    (uint32_t)data[2] << 8 | data[3];
+	if (conf_wire_piece(c, blob, data + 4, len - 4) == -1)
+		return -1;
+	return pieces_put(pieces, blob, data + 4, len - 4);
+}
+
+/* The conf, or NULL when a record or piece was refused. */
 static struct conf *
-fuzz_read(const uint8_t *data, size_t len, struct items *in)
+fuzz_read(const uint8_t *data, size_t len, struct items *records,
+    struct items *pieces)
 {
 	struct conf	*c;
 	size_t		 n;
+	int		 rc = 0, is_piece;
 
 	if ((c = conf_new()) == NULL)
 		abort();
-	while (len >= 2) {
-		n = (size_t)data[0] << 8 | data[1];
+	while (rc == 0 && len >= 2) {
+		is_piece = data[0] >= 0x80;
+		n = (size_t)(data[0] & 0x7f) << 8 | data[1];
 		data += 2;
 		len -= 2;
 		if (n > len)
 			n = len;
-		if (conf_wire_read(c, data, n) == -1) {
-			conf_free(c);
-			return NULL;
-		}
-		(void)items_put(in, data, n);
+		if (is_piece)
+			rc = fuzz_piece(c, data, n, pieces);
+		else if ((rc = conf_wire_read(c, data, n)) == 0)
+			(void)items_put(records, data, n);
 		data += n;
 		len -= n;
 	}
-	return c;
+	if (rc == 0)
+		return c;
+	conf_free(c);
+	return NULL;
+}
+
+static void
+items_init(struct items *it, size_t size)
+{
+	it->used = 0;
+	it->size = size;
+	if ((it->data = malloc(size)) == NULL)
+		abort();
+}
+
+static void
+items_must_be_equal(const struct items *a, const struct items *b)
+{
+	if (a->used != b->used || memcmp(a->data, b->data, a->used) != 0)
+		abort();
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct items	 in = { NULL, 0, 0 }, out = { NULL, 0, 0 };
+	struct items	 in[2], out[2];	/* records, pieces */
 	struct conf	*c;
+	size_t		 i;
 
-	in.size = out.size = len + CONF_WIRE_MAX;
-	in.data = malloc(in.size);
-	out.data = malloc(out.size);
-	if (in.data == NULL || out.data == NULL)
-		abort();
-	if ((c = fuzz_read(data, len, &in)) != NULL &&
+	for (i = 0; i < 2; i++) {
+		items_init(&in[i], len + CONF_WIRE_MAX);
+		items_init(&out[i], len + CONF_WIRE_MAX);
+	}
+	if ((c = fuzz_read(data, len, &in[0], &in[1])) != NULL &&
 	    conf_wire_check(c) == 0) {
-		if (conf_wire_write(c, items_put, &out) == -1 ||
-		    in.used != out.used ||
-		    memcmp(in.data, out.data, in.used) != 0)
+		if (conf_wire_write(c, items_put, &out[0]) == -1 ||
+		    conf_wire_pieces(c, pieces_put, &out[1]) == -1)
 			abort();
+		items_must_be_equal(&in[0], &out[0]);
+		items_must_be_equal(&in[1], &out[1]);
 	}
 	conf_free(c);
-	free(in.data);
-	free(out.data);
+	for (i = 0; i < 2; i++) {
+		free(in[i].data);
+		free(out[i].data);
+	}
 	return 0;
 }

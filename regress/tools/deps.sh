@@ -9,7 +9,7 @@
 set -eu
 
 BUILD="gcc libc6-dev make pkg-config bison libbsd-dev libseccomp-dev
-    libcap-ng-dev"
+    libcap-ng-dev libssl-dev"
 # For building and checking; programs that tests run (swaks with IPv6 and TLS);
 # libraries of python3's scripts are only the standard ones.
 TEST="check clang clang-tidy cppcheck bmake byacc mandoc valgrind swaks
@@ -136,8 +136,9 @@ elsewhere()
 	*)
 		cat <<-END
 		Please install with this system's own tools: a C11 compiler,
-		make, pkg-config, bison or byacc, and on Linux the
-		development files of libbsd, libseccomp and libcap-ng.
+		make, pkg-config, bison or byacc, the development files of
+		OpenSSL 3, and on Linux those of libbsd, libseccomp and
+		libcap-ng.
 		END
 		[ "$1" = build ] || cat <<-END
 		For the tests: check (libcheck), clang with its sanitizers,

@@ -9,9 +9,14 @@
 extern const char *const	conf_samples[];
 extern const size_t		nconf_samples;
 
-/* A conf_resolve_fn that knows a few names of example.org and example.net. */
-int	sample_resolve(void *, const struct conf *, const char *,
-	    struct addr *, size_t *, struct conf_why *);
+/*
+ * Hooks without a system behind them: a few names of example.org and
+ * example.net resolve; a file has its own path for octets, one in a folder
+ * "none" is not there.  A pair whose two paths differ in more than their last
+ * three octets does not match; a file in "bad" has no CA certificates; "BAD"
+ * is no list of ciphers.  The argument is unused.
+ */
+extern const struct conf_hooks	sample_hooks;
 
 /* Collects what is said as "line: text\n" (a conf_say_fn). */
 struct sample_said {

@@ -23,11 +23,17 @@ struct loop			home_loop;
 struct home_kid			home_worker[HOME_KIDS];
 struct home_kid			home_logger;
 struct home_kid			home_resolve;
+struct home_kid			home_keyholder;
 int				home_is_stopped;
 char				home_log[HOME_LOG_MAX];
 struct proc_identity		home_identity;
 enum log_sink_kind		home_sink_kind = LOG_SINK_STDERR;
 int				(*home_sink)(void);
+
+static const struct proc_user	users[] = {
+	{ "other", 65531, 65531 },
+	{ KID_USER, HOME_KEYHOLDER, HOME_KEYHOLDER }
+};
 
 static int	log_pipe[2];
 static size_t	log_used;
@@ -40,6 +46,8 @@ kid_of(struct proc_child *c)
 		return &home_worker[proc_child_instance_of(c)];
 	case PROC_LOGGER:
 		return &home_logger;
+	case PROC_KEYHOLDER:
+		return &home_keyholder;
 	default:
 		return &home_resolve;
 	}
@@ -186,6 +194,8 @@ make_root(void)
 	    sizeof(home_identity.chroot));
 	home_identity.uid = NOBODY;
 	home_identity.gid = NOBODY;
+	home_identity.users = users;
+	home_identity.nusers = sizeof(users) / sizeof(users[0]);
 }
 
 void
@@ -228,6 +238,8 @@ home_tear_down(void)
 static struct home_kid *
 kid_named(enum proc_role role, uint32_t instance)
 {
+	if (role == PROC_KEYHOLDER)
+		return &home_keyholder;
 	return role == PROC_WORKER ? &home_worker[instance] :
 	    role == PROC_LOGGER ? &home_logger : &home_resolve;
 }

@@ -29,9 +29,11 @@ extern struct loop	home_loop;
 extern struct home_kid	home_worker[HOME_KIDS];
 extern struct home_kid	home_logger;
 extern struct home_kid	home_resolve;
+extern struct home_kid	home_keyholder;
 extern int		home_is_stopped;
 extern char		home_log[HOME_LOG_MAX];
 extern struct proc_identity	home_identity;	/* root's tests only */
+#define HOME_KEYHOLDER	65532	/* user and group of KID_USER */
 /* The sink that is opened: standard error, unless a test says another. */
 extern enum log_sink_kind	home_sink_kind;
 extern int			(*home_sink)(void);

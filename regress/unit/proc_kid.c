@@ -31,6 +31,7 @@
 
 static _Noreturn void	kid_worker(int);
 static _Noreturn void	kid_resolve(int);
+static _Noreturn void	kid_keyholder(int);
 
 #define WORKER(death)							\
 	{ .role = PROC_WORKER, .name = "worker", .main = kid_worker,	\
@@ -44,7 +45,13 @@ static _Noreturn void	kid_resolve(int);
 	{ .role = PROC_LOGGER, .name = "logger", .main = logger_main,	\
 	  .user = USER_CONF, .root = ROOT_CONF,				\
 	  .promises = "stdio recvfd",					\
-	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_WORKER),		\
+	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_WORKER) |		\
+	      ROLE(PROC_KEYHOLDER),					\
+	  .on_death = DEATH_RESTART },					\
+	{ .role = PROC_KEYHOLDER, .name = "keyholder",			\
+	  .main = kid_keyholder, .user = KID_USER, .root = ROOT_CONF,	\
+	  .promises = "stdio recvfd",					\
+	  .peers = ROLE(PROC_PARENT) | ROLE(PROC_LOGGER),		\
 	  .on_death = DEATH_RESTART },					\
 	{ .role = PROC_RESOLVE, .name = "resolve",			\
 	  .main = kid_resolve, .user = USER_CONF,			\
@@ -57,15 +64,16 @@ const struct proc_row	kid_rows_must_live[] = {
 };
 const size_t		kid_nrows = sizeof(kid_rows) / sizeof(kid_rows[0]);
 
-#define KIDS	(ROLE(PROC_WORKER) | ROLE(PROC_RESOLVE))
+#define KIDS	(ROLE(PROC_WORKER) | ROLE(PROC_RESOLVE) | \
+    ROLE(PROC_KEYHOLDER))
 #define SERVE	(STATE(CHAN_RUN) | STATE(CHAN_STOP))
 
 const struct msg_row	kid_msgs[] = {
 	{ KID_SET, "SET", ROLE(PROC_PARENT), KIDS, STATE(CHAN_SETUP),
-	    0, 1, 1 },
-	{ KID_DO, "DO", ROLE(PROC_PARENT), KIDS, SERVE, 0, 3, 8000 },
-	{ KID_SAID, "SAID", KIDS, ROLE(PROC_PARENT), SERVE, 0, 2, 8000 },
-	{ KID_FDS, "FDS", ROLE(PROC_PARENT), KIDS, SERVE, 2, 0, 0 }
+	    0, 1, 1, 0 },
+	{ KID_DO, "DO", ROLE(PROC_PARENT), KIDS, SERVE, 0, 3, 8000, 0 },
+	{ KID_SAID, "SAID", KIDS, ROLE(PROC_PARENT), SERVE, 0, 2, 8000, 0 },
+	{ KID_FDS, "FDS", ROLE(PROC_PARENT), KIDS, SERVE, 2, 0, 0, 0 }
 };
 const size_t		kid_nmsgs = sizeof(kid_msgs) / sizeof(kid_msgs[0]);
 char			kid_path[1024];
@@ -224,6 +232,11 @@ on_do(struct msg *m)
 	case KID_DO_REPORT:
 		say(found);
 		break;
+	case KID_DO_USER:
+		(void)snprintf(text, sizeof(text), "%u %u",
+		    (unsigned int)geteuid(), (unsigned int)getegid());
+		say(text);
+		break;
 	case KID_DO_EXIT:
 		exit(3);
 	case KID_DO_ABORT:
@@ -318,6 +331,14 @@ kid_worker(int fd)
 {
 	run(fd, PROC_WORKER);
 	log_info("last words");
+	exit(0);
+}
+
+static _Noreturn void
+kid_keyholder(int fd)
+{
+	run(fd, PROC_KEYHOLDER);
+	log_info("keyholder's last words");
 	exit(0);
 }
 

@@ -29,6 +29,7 @@ enum kid_do {
 	KID_DO_LOG = 0,		/* the text, through the logger */
 	KID_DO_SAY,		/* the text, back */
 	KID_DO_REPORT,		/* say what it found itself to be at start */
+	KID_DO_USER,		/* say who it is: user, group */
 	KID_DO_EXIT,
 	KID_DO_ABORT,
 	KID_DO_CLOSE,		/* the channel, and live on */
@@ -40,6 +41,9 @@ enum kid_do {
 	KID_DO_LIE_LOG,		/* to the logger: no record */
 	KID_DO_FLOOD		/* as many lines as the text says */
 };
+
+/* The keyholder's user, by name. */
+#define KID_USER	"kid"
 
 /* An instance of this number speaks before HELLO. */
 #define KID_EARLY	7

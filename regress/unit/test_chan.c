@@ -24,6 +24,7 @@
 #define FROM_WORKER	(MSG_USER + 1)	/* to the parent, 0 */
 #define FD_ONE		(MSG_USER + 2)	/* both ways, 1 */
 #define FD_TWO		(MSG_USER + 3)	/* both ways, 2 */
+#define SECRET		(MSG_USER + 4)	/* to the worker, wiped */
 #define NOFILES		64
 
 #define BOTH	(ROLE(PROC_PARENT) | ROLE(PROC_WORKER))
@@ -31,11 +32,13 @@
 
 static const struct msg_row	rows[] = {
 	{ FROM_PARENT, "FROM_PARENT", ROLE(PROC_PARENT), ROLE(PROC_WORKER),
-	    SERVE, 0, 0, MSG_MAX - MSG_HEADER },
+	    SERVE, 0, 0, MSG_MAX - MSG_HEADER, 0 },
 	{ FROM_WORKER, "FROM_WORKER", ROLE(PROC_WORKER), ROLE(PROC_PARENT),
-	    SERVE, 0, 0, MSG_MAX - MSG_HEADER },
-	{ FD_ONE, "FD_ONE", BOTH, BOTH, SERVE, 1, 0, 64 },
-	{ FD_TWO, "FD_TWO", BOTH, BOTH, SERVE, 2, 0, 64 }
+	    SERVE, 0, 0, MSG_MAX - MSG_HEADER, 0 },
+	{ FD_ONE, "FD_ONE", BOTH, BOTH, SERVE, 1, 0, 64, 0 },
+	{ FD_TWO, "FD_TWO", BOTH, BOTH, SERVE, 2, 0, 64, 0 },
+	{ SECRET, "SECRET", ROLE(PROC_PARENT), ROLE(PROC_WORKER),
+	    SERVE, 0, 0, 64, 1 }
 };
 
 static struct loop	loop;
@@ -866,9 +869,47 @@ START_TEST(wait_in_vain)
 }
 END_TEST
 
+/* --- Secrets --- */
+
+static void
+act_read_secret(struct msg *m)
+{
+	ck_assert_int_eq(m->data[0], 'x');
+	if (m->id == 3)
+		chan_close(&ch);
+}
+
+/* The room is static: what is left in it can be looked at. */
+START_TEST(secret_is_wiped)
+{
+	static const uint8_t	none[64];
+	const uint8_t		*secret;
+
+	open_as(PROC_WORKER, PROC_PARENT);
+	act = act_read_secret;
+	put(SECRET, 1, 64, NULL, 0);
+	pass();
+	ck_assert_uint_eq(nmsgs, 1);
+	secret = last.data;
+	ck_assert_mem_eq(secret, none, 64);
+	put(FROM_PARENT, 2, 64, NULL, 0);
+	pass();
+	ck_assert_ptr_eq(last.data, secret);
+	ck_assert_int_eq(secret[0], 'x');
+	/* The channel ends with the first, the second is never read. */
+	put(SECRET, 3, 64, NULL, 0);
+	put(SECRET, 4, 64, NULL, 0);
+	pass();
+	ck_assert_uint_eq(nmsgs, 3);
+	ck_assert_mem_eq(secret, none, 64);
+	ck_assert_mem_eq(secret + MSG_MAX, none, 64);
+}
+END_TEST
+
 static void
 add_receiving(TCase *tc)
 {
+	tcase_add_test(tc, secret_is_wiped);
 	tcase_add_test(tc, batches);
 	tcase_add_test(tc, largest);
 	tcase_add_test(tc, descriptors_taken_or_closed);

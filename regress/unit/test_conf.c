@@ -21,11 +21,11 @@ static const struct conf_place	place = { "t", 1 };
 START_TEST(defaults)
 {
 	static const int64_t	seconds[STAGES] = {
-		30, 300, 300, 300, 300, 120, 180, 900, 300, 0, 0
+		30, 300, 300, 300, 300, 120, 180, 900, 300, 0, 0, 30
 	};
 	static const char	*names[STAGES] = {
 		"connect", "greeting", "helo", "mail", "rcpt", "data",
-		"block", "dot", "command", "message", "session"
+		"block", "dot", "command", "message", "session", "tls"
 	};
 	struct conf	*c = conf_new();
 	unsigned int	 i;
@@ -44,6 +44,8 @@ START_TEST(defaults)
 	}
 	ck_assert_str_eq(conf_stage_name(STAGES), "none");
 	ck_assert_uint_eq(c->nrelays, 0);
+	ck_assert_uint_eq(c->tls_protocols, CONF_TLS12 | CONF_TLS13);
+	ck_assert_str_eq(c->tls_ciphers, "");
 	conf_free(c);
 	conf_free(NULL);
 }

@@ -26,6 +26,15 @@ struct records {
 };
 static struct records	sent;
 
+/* Pieces of the blobs, likewise. */
+static struct {
+	uint8_t		data[RECORDS_MAX][CONF_WIRE_PIECE];
+	uint32_t	blob[RECORDS_MAX];
+	size_t		len[RECORDS_MAX];
+	size_t		n;
+	size_t		max;
+} pieces;
+
 static int
 records_put(void *arg, const uint8_t *data, size_t len)
 {
@@ -39,13 +48,27 @@ records_put(void *arg, const uint8_t *data, size_t len)
 	return 0;
 }
 
+static int
+pieces_put(void *arg, uint32_t blob, const uint8_t *data, size_t len)
+{
+	ck_assert_ptr_null(arg);
+	ck_assert_uint_le(len, CONF_WIRE_PIECE);
+	if (pieces.n >= pieces.max)
+		return -1;
+	memcpy(pieces.data[pieces.n], data, len);
+	pieces.blob[pieces.n] = blob;
+	pieces.len[pieces.n++] = len;
+	return 0;
+}
+
 static void
 records_write(const struct conf *c)
 {
-	sent.n = 0;
-	sent.max = RECORDS_MAX;
+	sent.n = pieces.n = 0;
+	sent.max = pieces.max = RECORDS_MAX;
 	ck_assert_int_eq(conf_wire_write(c, records_put, &sent),
 	    (int64_t)sent.n);
+	ck_assert_int_eq(conf_wire_pieces(c, pieces_put, NULL), 0);
 }
 
 /* All records with one of them replaced; NULL when one was refused. */
@@ -63,10 +86,48 @@ records_read(size_t which, const uint8_t *data, size_t len)
 		else
 			rc = conf_wire_read(c, sent.data[i], sent.len[i]);
 	}
+	for (i = 0; i < pieces.n && rc == 0; i++)
+		rc = conf_wire_piece(c, pieces.blob[i], pieces.data[i],
+		    pieces.len[i]);
 	if (rc == 0 && conf_wire_check(c) == 0)
 		return c;
 	conf_free(c);
 	return NULL;
+}
+
+/* Numbers that exist, and a certificate wherever there is TLS. */
+static void
+check_sound_server(const struct conf *c, const struct conf_tls_server *s)
+{
+	const struct conf_pki	*p;
+	size_t			 i;
+
+	ck_assert(s->npkis > 0 || s->mode == TLS_OFF);
+	ck_assert_int_eq(s->verify != TLS_VERIFY_OFF, s->ca != CONF_NO_BLOB);
+	for (i = 0; i < s->npkis; i++) {
+		p = conf_pki_by_number(c, s->pkis[i].pki);
+		ck_assert_ptr_nonnull(p);
+		ck_assert_ptr_nonnull(conf_blob_by_number(c, p->cert));
+	}
+	if (s->ca != CONF_NO_BLOB)
+		ck_assert_ptr_nonnull(conf_blob_by_number(c, s->ca));
+}
+
+static void
+check_sound_tls(const struct conf *c, const struct conf_relay *r)
+{
+	const struct conf_listener	*l;
+
+	for (l = r->listeners; l != NULL; l = l->next)
+		check_sound_server(c, &l->tls);
+	check_sound_server(c, &r->terminate);
+	ck_assert_int_eq(r->starttls == STARTTLS_TERMINATE,
+	    r->terminate.npkis > 0);
+	ck_assert_int_eq(r->tls.mode == DEST_TLS_VERIFY,
+	    r->tls.ca != CONF_NO_BLOB);
+	if (r->tls.ca != CONF_NO_BLOB)
+		ck_assert_ptr_nonnull(conf_blob_by_number(c, r->tls.ca));
+	ck_assert_uint_ne(r->tls_protocols, 0);
 }
 
 /* A conf that was taken must hold what its users rely upon. */
@@ -83,7 +144,9 @@ check_sound(const struct conf *c)
 		ck_assert_uint_eq(r->nchoices, r->nannounced);
 		ck_assert_int_eq(r->nchoices > 0, r->forward == FORWARD_FIXED);
 		ck_assert_int_le(r->forward, FORWARD_DESTINATION);
-		ck_assert_int_le(r->starttls, STARTTLS_PASS);
+		ck_assert_int_le(r->starttls, STARTTLS_TERMINATE);
+		ck_assert_ptr_nonnull(r->listeners);
+		check_sound_tls(c, r);
 		ck_assert(r->is_transparent == 0 || r->is_transparent == 1);
 		for (i = 0; i < r->nchoices; i++) {
 			ck_assert_uint_ne(r->choices[i].addr.family, 0);
@@ -150,6 +213,8 @@ START_TEST(ways)
 		c = sample(0);
 		c->relays->forward = rows[i].forward;
 		c->relays->nchoices = rows[i].nchoices;
+		c->relays->listeners->is_divert =
+		    rows[i].forward == FORWARD_DESTINATION;
 		c->relays->mark = 5;
 		c->relays->on_failure = ON_FAILURE_RESET;
 		(void)strlcpy(c->relays->only.table, "t", CONF_NAME_MAX);
@@ -189,6 +254,9 @@ large_conf(size_t nrelays)
 		(void)snprintf(name, sizeof(name), "%059zu", i);
 		r = conf_add_relay(c, name, place, &why);
 		ck_assert_ptr_nonnull(r);
+		ck_assert_int_eq(conf_add_listener(c, r, "::1",
+		    (int64_t)i + 1, 0, place, &why), 0);
+		r->tls_protocols = CONF_TLS13;
 		for (k = 0; k < CONF_LIST_MAX; k++) {
 			(void)snprintf(name, sizeof(name), "X%014zu", k);
 			ck_assert_int_eq(conf_add_pass_verb(r, name, &why),
@@ -332,22 +400,31 @@ END_TEST
 
 #define CORPUS	"regress/fuzz/corpus/conf_wire"
 
-/* Records with their length in front; is it a whole configuration? */
+/*
+ * Records and pieces as fuzz_conf_wire.c has them, each with its length in
+ * front; is it a whole configuration?
+ */
 static int
 is_taken(const uint8_t *data, size_t len)
 {
 	struct conf	*c = conf_new();
 	size_t		 n;
-	int		 rc = 0;
+	int		 rc = 0, is_piece;
 
 	ck_assert_ptr_nonnull(c);
 	while (rc == 0 && len >= 2) {
-		n = (size_t)data[0] << 8 | data[1];
+		is_piece = data[0] >= 0x80;
+		n = (size_t)(data[0] & 0x7f) << 8 | data[1];
 		data += 2;
 		len -= 2;
 		if (n > len)
 			n = len;
-		rc = conf_wire_read(c, data, n);
+		if (!is_piece)
+			rc = conf_wire_read(c, data, n);
+		else if (n < 4)
+			rc = -1;
+		else
+			rc = conf_wire_piece(c, data[3], data + 4, n - 4);
 		data += n;
 		len -= n;
 	}

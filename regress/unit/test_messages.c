@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../privsep/keyholder.h"
 #include "../../privsep/msg.h"
 #include "../../smtpproxyd/conf_wire.h"
 #include "../../smtpproxyd/messages.h"
@@ -25,14 +26,19 @@ static const struct {
 	{ MSG_CONF_BEGIN, PROC_PARENT, PROC_WORKER, "S", 0, 4, 4 },
 	{ MSG_CONF_RECORD, PROC_PARENT, PROC_WORKER, "S", 0, 7, 4098 },
 	{ MSG_CONF_END, PROC_PARENT, PROC_WORKER, "S", 0, 8, 8 },
-	{ MSG_SESSION_NEW, PROC_PARENT, PROC_WORKER, "R", 2, 53, 89 },
-	{ MSG_SESSION_NEW_ALONE, PROC_PARENT, PROC_WORKER, "R", 1, 49, 89 },
+	{ MSG_CONF_PIECE, PROC_PARENT, PROC_WORKER, "S", 0, 7, 8006 },
+	{ MSG_TICKET_KEYS, PROC_PARENT, PROC_WORKER, "SRT", 0, 83, 165 },
+	{ MSG_SESSION_NEW, PROC_PARENT, PROC_WORKER, "R", 2, 57, 93 },
+	{ MSG_SESSION_NEW_ALONE, PROC_PARENT, PROC_WORKER, "R", 1, 53, 93 },
 	{ MSG_CONNECT, PROC_WORKER, PROC_PARENT, "RT", 0, 4, 4 },
 	{ MSG_CONNECTED, PROC_PARENT, PROC_WORKER, "RT", 1, 15, 27 },
 	{ MSG_CONNECT_FAILED, PROC_PARENT, PROC_WORKER, "RT", 0, 15, 31 },
 	{ MSG_SESSION_END, PROC_WORKER, PROC_PARENT, "RT", 0, 0, 0 },
 	{ MSG_RESOLVE, PROC_PARENT, PROC_RESOLVE, "R", 0, 3, 257 },
-	{ MSG_RESOLVED, PROC_RESOLVE, PROC_PARENT, "R", 0, 5, 373 }
+	{ MSG_RESOLVED, PROC_RESOLVE, PROC_PARENT, "R", 0, 5, 373 },
+	{ MSG_CHECK_PIECE, PROC_PARENT, PROC_KEYCHECK, "R", 0, 4, 8003 },
+	{ MSG_CHECK, PROC_PARENT, PROC_KEYCHECK, "R", 0, 1, 1 },
+	{ MSG_CHECKED, PROC_KEYCHECK, PROC_PARENT, "R", 0, 2, 257 }
 };
 
 static int
@@ -102,6 +108,20 @@ START_TEST(complete)
 	ck_assert_uint_eq(CONF_RECORD_MAX, CONF_WIRE_MAX);
 	ck_assert_uint_eq(RESOLVE_ADDRS_MAX, CONF_RESOLVE_MAX);
 	ck_assert_uint_ge(RESOLVE_HOST_MAX, CONF_HOST_MAX - 1);
+	ck_assert_uint_ge(CONF_PIECE_MAX, KEY_FILE_MAX);
+	ck_assert_uint_ge(KEYS_MAX, CONF_PKIS_MAX);
+}
+END_TEST
+
+/* What holds a key is wiped behind its handler, and nothing else is. */
+START_TEST(secrets)
+{
+	size_t	i;
+
+	for (i = 0; i < nmessages; i++)
+		ck_assert_int_eq(messages[i].is_secret,
+		    messages[i].type == MSG_TICKET_KEYS ||
+		    messages[i].type == MSG_CHECK_PIECE);
 }
 END_TEST
 
@@ -115,7 +135,7 @@ session_new(const char *client, const char *listener, const char *dest)
 	size_t			i;
 
 	msg_start(&w, MSG_SESSION_NEW, 1);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 6; i++)
 		msg_put_u32(&w, 1);
 	for (i = 0; i < 3; i++) {
 		(void)addr_parse(&a, text[i]);
@@ -128,9 +148,9 @@ session_new(const char *client, const char *listener, const char *dest)
 START_TEST(sizes)
 {
 	ck_assert_uint_eq(session_new("192.0.2.1", "192.0.2.1", "192.0.2.1"),
-	    49);
-	ck_assert_uint_eq(session_new("192.0.2.1", "192.0.2.1", "none"), 45);
-	ck_assert_uint_eq(session_new("::1", "::1", "::1"), 85);
+	    57);
+	ck_assert_uint_eq(session_new("192.0.2.1", "192.0.2.1", "none"), 53);
+	ck_assert_uint_eq(session_new("::1", "::1", "::1"), 93);
 }
 END_TEST
 
@@ -152,6 +172,7 @@ main(void)
 	tcase_add_checked_fixture(tc, table_make, NULL);
 	tcase_add_test(tc, all);
 	tcase_add_test(tc, complete);
+	tcase_add_test(tc, secrets);
 	tcase_add_test(tc, sizes);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

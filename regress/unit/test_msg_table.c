@@ -14,7 +14,13 @@
 #define NROWS(a)	(sizeof(a) / sizeof((a)[0]))
 #define MY_TYPE		(MSG_USER + 7)
 
-/* p parent, w worker, l logger, r resolve; h, s, r, q: HELLO SETUP RUN STOP */
+#define TOLD	"pw pl pr pk pc"	/* by the parent */
+#define ASKED	"wp lp rp kp cp"
+
+/*
+ * p parent, w worker, l logger, r resolve, k keyholder, c keycheck; h, s, r,
+ * q: HELLO SETUP RUN STOP
+ */
 static const struct expect {
 	uint16_t	 type;
 	const char	*pairs;		/* "pw": from the parent to a worker */
@@ -23,28 +29,32 @@ static const struct expect {
 	size_t		 min;
 	size_t		 max;
 } expects[] = {
-	{ MSG_HELLO,	"pw wp pl lp pr rp", "h",	0, 7, 128 },
-	{ MSG_DROP,	"pw pl pr",	"s",		0, 11, 512 },
-	{ MSG_PEER,	"pw pl pr",	"srq",		1, 13, 13 },
-	{ MSG_READY,	"wp lp rp",	"s",		0, 4, 4 },
-	{ MSG_FAILED,	"wp lp rp",	"hs",		0, 2, 1024 },
-	{ MSG_STOP,	"pw pl pr",	"r",		0, 4, 4 },
-	{ MSG_PING,	"pw pl pr",	"rq",		0, 0, 0 },
-	{ MSG_PONG,	"wp lp rp",	"rq",		0, 0, 0 },
-	{ MSG_LOG,	"pl wl rl",	"rq",		0, 3, 8180 },
+	{ MSG_HELLO,	ASKED " " TOLD,	"h",		0, 7, 128 },
+	{ MSG_DROP,	TOLD,		"s",		0, 11, 512 },
+	{ MSG_PEER,	TOLD,		"srq",		1, 13, 13 },
+	{ MSG_READY,	ASKED,		"s",		0, 4, 4 },
+	{ MSG_FAILED,	ASKED,		"hs",		0, 2, 1024 },
+	{ MSG_STOP,	TOLD,		"r",		0, 4, 4 },
+	{ MSG_PING,	TOLD,		"rq",		0, 0, 0 },
+	{ MSG_PONG,	ASKED,		"rq",		0, 0, 0 },
+	{ MSG_LOG,	"pl wl rl kl cl", "rq",		0, 3, 8180 },
 	{ MSG_LOG_CONF,	"pl",		"s",		0, 7, 256 },
 	{ MSG_LOG_SINK,	"pl",		"srq",		1, 1, 1 },
 	{ MSG_LOG_NOFD,	"pl",		"srq",		0, 1, 1 },
 	{ MSG_SINK_LOST, "lp",		"rq",		0, 0, 0 },
+	{ MSG_KEY,	"pk",		"s",		0, 8, 8007 },
+	{ MSG_KEY_ALLOW, "pk",		"srq",		0, 12, 12 },
+	{ MSG_SIGN,	"wk",		"rq",		0, 9, 1032 },
+	{ MSG_SIGNED,	"kw",		"rq",		0, 2, 1026 },
 	{ MY_TYPE,	"pw",		"r",		2, 5, 1012 }
 };
 
 static const struct msg_row	mine[] = {
 	{ MY_TYPE, "MINE", ROLE(PROC_PARENT), ROLE(PROC_WORKER),
-	    STATE(CHAN_RUN), 2, 5, MSG_MAX_FD - MSG_HEADER }
+	    STATE(CHAN_RUN), 2, 5, MSG_MAX_FD - MSG_HEADER, 0 }
 };
 
-static const char	role_letter[] = ".pwlr";
+static const char	role_letter[] = ".pwlrkc";
 static const char	state_letter[] = "hsrq";
 
 static void
@@ -171,23 +181,23 @@ static const struct {
 	struct msg_row	row;
 	int		rc;
 } rows[] = {
-	{ { MSG_USER, "X", P, W, RUN, 0, 0, 8180 },		0 },
-	{ { MSG_TYPES - 1, "X", P, W, RUN, 2, 0, 1012 },	0 },
-	{ { MSG_USER, "X", P, W, RUN, 0, 0, 8181 },		-1 },
-	{ { MSG_USER, "X", P, W, RUN, 1, 0, 1013 },		-1 },
-	{ { MSG_USER, "X", P, W, RUN, 3, 0, 8 },		-1 },
-	{ { MSG_USER, "X", P, W, RUN, 0, 9, 8 },		-1 },
-	{ { MSG_USER, "X", 0, W, RUN, 0, 0, 8 },		-1 },
-	{ { MSG_USER, "X", P, 0, RUN, 0, 0, 8 },		-1 },
-	{ { MSG_USER, "X", P, W, 0, 0, 0, 8 },			-1 },
-	{ { MSG_USER, "X", ROLE(PROC_NONE), W, RUN, 0, 0, 8 },	-1 },
-	{ { MSG_USER, "X", P, ROLE(PROC_ROLES), RUN, 0, 0, 8 },	-1 },
-	{ { MSG_USER, "X", P, W, STATE(CHAN_STATES), 0, 0, 8 },	-1 },
-	{ { MSG_USER, NULL, P, W, RUN, 0, 0, 8 },		-1 },
-	{ { MSG_NONE, "X", P, W, RUN, 0, 0, 8 },		-1 },
-	{ { MSG_PING, "X", P, W, RUN, 0, 0, 8 },		-1 },
-	{ { MSG_USER - 1, "X", P, W, RUN, 0, 0, 8 },		-1 },
-	{ { MSG_TYPES, "X", P, W, RUN, 0, 0, 8 },		-1 }
+	{ { MSG_USER, "X", P, W, RUN, 0, 0, 8180, 0 },		0 },
+	{ { MSG_TYPES - 1, "X", P, W, RUN, 2, 0, 1012, 0 },	0 },
+	{ { MSG_USER, "X", P, W, RUN, 0, 0, 8181, 0 },		-1 },
+	{ { MSG_USER, "X", P, W, RUN, 1, 0, 1013, 0 },		-1 },
+	{ { MSG_USER, "X", P, W, RUN, 3, 0, 8, 0 },		-1 },
+	{ { MSG_USER, "X", P, W, RUN, 0, 9, 8, 0 },		-1 },
+	{ { MSG_USER, "X", 0, W, RUN, 0, 0, 8, 0 },		-1 },
+	{ { MSG_USER, "X", P, 0, RUN, 0, 0, 8, 0 },		-1 },
+	{ { MSG_USER, "X", P, W, 0, 0, 0, 8, 0 },		-1 },
+	{ { MSG_USER, "X", ROLE(PROC_NONE), W, RUN, 0, 0, 8, 0 },	-1 },
+	{ { MSG_USER, "X", P, ROLE(PROC_ROLES), RUN, 0, 0, 8, 0 },	-1 },
+	{ { MSG_USER, "X", P, W, STATE(CHAN_STATES), 0, 0, 8, 0 },	-1 },
+	{ { MSG_USER, NULL, P, W, RUN, 0, 0, 8, 0 },		-1 },
+	{ { MSG_NONE, "X", P, W, RUN, 0, 0, 8, 0 },		-1 },
+	{ { MSG_PING, "X", P, W, RUN, 0, 0, 8, 0 },		-1 },
+	{ { MSG_USER - 1, "X", P, W, RUN, 0, 0, 8, 0 },		-1 },
+	{ { MSG_TYPES, "X", P, W, RUN, 0, 0, 8, 0 },		-1 }
 };
 
 START_TEST(row_forms)
@@ -221,6 +231,20 @@ START_TEST(names)
 	ck_assert_str_eq(proc_name(name, PROC_WORKER, 4294967295U),
 	    "worker[4294967295]");
 	ck_assert_str_eq(proc_name(name, PROC_LOGGER, 0), "logger");
+	ck_assert_str_eq(proc_name(name, PROC_KEYHOLDER, 0), "keyholder");
+	ck_assert_str_eq(proc_name(name, PROC_KEYCHECK, 0), "keycheck");
+}
+END_TEST
+
+/* Private keys and nothing else; a program says it of its own. */
+START_TEST(secrets)
+{
+	const struct msg_row	*row;
+	uint16_t		 type;
+
+	for (type = 0; type < MSG_TYPES; type++)
+		if ((row = msg_table_row(type)) != NULL)
+			ck_assert_int_eq(row->is_secret, type == MSG_KEY);
 }
 END_TEST
 
@@ -239,6 +263,7 @@ main(void)
 	tcase_add_loop_test(tc, row_forms, 0, (int)NROWS(rows));
 	tcase_add_test(tc, twice);
 	tcase_add_test(tc, names);
+	tcase_add_test(tc, secrets);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

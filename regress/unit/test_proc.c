@@ -107,6 +107,29 @@ START_TEST(descriptors)
 }
 END_TEST
 
+/* A row that names a user gets that one's, all others the configuration's. */
+START_TEST(users)
+{
+	char	who[64];
+
+	home_start_ready(PROC_KEYHOLDER, 0);
+	home_start_ready(PROC_WORKER, 0);
+	ck_assert_int_eq(home_tell(&home_keyholder, KID_DO_USER, ""), 0);
+	ck_assert_int_eq(home_tell(w0, KID_DO_USER, ""), 0);
+	WAIT(home_keyholder.said[0] != '\0' && w0->said[0] != '\0', 3000);
+	if (geteuid() != 0) {
+		ck_assert_str_eq(home_keyholder.said, w0->said);
+		return;
+	}
+	(void)snprintf(who, sizeof(who), "%d %d", HOME_KEYHOLDER,
+	    HOME_KEYHOLDER);
+	ck_assert_str_eq(home_keyholder.said, who);
+	(void)snprintf(who, sizeof(who), "%u %u",
+	    (unsigned int)home_identity.uid, (unsigned int)home_identity.gid);
+	ck_assert_str_eq(w0->said, who);
+}
+END_TEST
+
 /* The terminal's and the service manager's signals are the parent's. */
 START_TEST(signals_ignored)
 {
@@ -588,6 +611,24 @@ START_TEST(stop_in_setup)
 }
 END_TEST
 
+/* Whom the others need to their end, and who writes it down. */
+START_TEST(stop_in_order)
+{
+	const char	*worker, *keyholder;
+
+	w0->is = _i == 1 ? KID_IS_STUBBORN : KID_IS_GOOD;
+	start_all();
+	home_start_ready(PROC_KEYHOLDER, 0);
+	home_stop(1);
+	ck_assert_ptr_nonnull(worker = strstr(home_log, ": last words\n"));
+	keyholder = strstr(home_log, ": keyholder's last words\n");
+	ck_assert_ptr_nonnull(keyholder);
+	ck_assert(keyholder > worker);
+	ck_assert_uint_eq(home_count("did not stop in time"), (size_t)_i);
+	ck_assert_uint_eq(home_logger.ngone, 1);
+}
+END_TEST
+
 START_TEST(stop_before_restart)
 {
 	start_all();
@@ -656,6 +697,7 @@ add_ends(TCase *tc)
 	tcase_add_test(tc, stubborn);
 	tcase_add_test(tc, killed_while_stopping);
 	tcase_add_loop_test(tc, stop_in_setup, 0, 2);
+	tcase_add_loop_test(tc, stop_in_order, 0, 2);
 	tcase_add_test(tc, stop_before_restart);
 	tcase_add_test(tc, stop_without_children);
 	tcase_add_test(tc, parent_dies);
@@ -675,6 +717,7 @@ main(int argc, char *argv[], char *envp[])
 	tcase_add_test(tc, start_and_stop);
 	tcase_add_test(tc, found);
 	tcase_add_test(tc, descriptors);
+	tcase_add_test(tc, users);
 	tcase_add_test(tc, signals_ignored);
 	add_deaths(tc);
 	add_ends(tc);

@@ -44,6 +44,7 @@ enum set {
 	RESOLVER,
 	CONTROL,
 	RESOLVE,
+	KEYCHECK,
 	SETS
 };
 #define S(set)	(1U << (set))
@@ -68,7 +69,9 @@ static const struct proc_row	rows[SETS] = {
 	    .user = USER_CONF, .root = ROOT_CONF,
 	    .promises = "stdio unix recvfd" },
 	[RESOLVE] = { .role = PROC_RESOLVE, .name = "resolve",
-	    .user = USER_CONF, .promises = "stdio rpath inet dns" }
+	    .user = USER_CONF, .promises = "stdio rpath inet dns" },
+	[KEYCHECK] = { .role = PROC_KEYCHECK, .name = "keycheck",
+	    .user = USER_CONF, .promises = "stdio" }
 };
 
 static struct proc_identity	identity;

@@ -82,7 +82,7 @@ add(const struct conf_relay *r, const char *client,
 	const char		*refusal = NULL;
 
 	ck_assert_int_eq(addr_parse(&addr, client), 0);
-	s = sessions_add(conf, r, &addr, owner, &refusal);
+	s = sessions_add(conf, r, &addr, 1, owner, &refusal);
 	if (want == NULL) {
 		ck_assert_msg(s != NULL, "%s", refusal);
 		return s;

@@ -261,7 +261,7 @@ add_record(const struct conf_relay *r, const char *address)
 	const char		*refusal;
 
 	ck_assert_int_eq(addr_parse(&client, address), 0);
-	s = sessions_add(conf, r, &client, &owner, &refusal);
+	s = sessions_add(conf, r, &client, 1, &owner, &refusal);
 	ck_assert_msg(s != NULL, "%s", refusal);
 	return s;
 }
