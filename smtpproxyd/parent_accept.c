@@ -250,8 +250,8 @@ parent_accepted(struct parent_listener *l, struct parent_worker *w, int fd,
 	s = NULL;
 	text = parent_judge(l->relay, fd, &client, &original, &why);
 	if (text == NULL && (s = sessions_add(parent.conf, l->relay, &client,
-	    !is_proxied, l->relay->on_failure == ON_FAILURE_RESET ? &parent.waiting :
-	    &w->owner, &why)) == NULL)
+	    !is_proxied, l->relay->on_failure == ON_FAILURE_RESET ?
+	    &parent.waiting : &w->owner, &why)) == NULL)
 		text = REFUSAL_TEXT;
 	if (s == NULL) {
 		sessions_note_refusal(&client, l->relay->name, why,

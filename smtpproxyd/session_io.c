@@ -409,7 +409,8 @@ io_send(struct session *s, enum smtp_side side)
 	ssize_t			 n;
 
 	if (x->fd == -1 || x->is_blocked || x->cant_send || len == 0 ||
-	    x->is_shaking || (side == SMTP_CLIENT && s->opening) || (side == SMTP_DEST && s->is_connecting))
+	    x->is_shaking || (side == SMTP_CLIENT && s->opening) ||
+	    (side == SMTP_DEST && s->is_connecting))
 		return 0;
 	io_set_nodelay(x, side);
 	niov = io_fill(e, side, iov);

@@ -25,6 +25,8 @@ tls_read_failed(struct session_tls *t)
 {
 	switch (SSL_get_error(t->ssl, 0)) {
 	case SSL_ERROR_WANT_READ:
+		port_tls_idle(t->ssl);
+		break;
 	case SSL_ERROR_WANT_WRITE:	/* for a key update: goes later */
 		break;
 	case SSL_ERROR_ZERO_RETURN:

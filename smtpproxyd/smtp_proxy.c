@@ -80,7 +80,7 @@ static enum smtp_proxy_result
 proxy_field(struct smtp_proxy *proxy, struct proxy_line *line, char *field,
     size_t max, const char *set, char end, const char *why)
 {
-	size_t	n = 0, nset = strlen(set);
+	size_t	n = 0;
 	uint8_t	c;
 
 	while (line->at < line->len) {
@@ -89,8 +89,8 @@ proxy_field(struct smtp_proxy *proxy, struct proxy_line *line, char *field,
 			field[n] = '\0';
 			return PROXY_OK;
 		}
-		/* Not strchr(): that finds NUL. */
-		if (n == max || memchr(set, c, nset) == NULL)
+		/* strchr() finds NUL in every set. */
+		if (n == max || c == '\0' || strchr(set, c) == NULL)
 			return proxy_bad(proxy, why);
 		field[n++] = (char)c;
 	}

@@ -88,6 +88,12 @@ int	port_tls_is_paused(int ssl_error);
 int	port_tls_is_jobless(int ssl_error);
 
 /*
+ * Nothing more is there to be read: give back what the library holds for
+ * reading until something is (OpenSSL keeps 16 KiB else, once a ticket came).
+ */
+void	port_tls_idle(struct ssl_st *);
+
+/*
  * Session tickets of all workers alike (RFC 5077; RFC 8446 4.6.1): the first
  * key makes new ones, both open old ones.  The struct is borrowed and may be
  * changed by its owner at any time.  TLS 1.3 tickets: OpenSSL only.  Where the

@@ -190,6 +190,13 @@ port_tls_name(void)
 #endif
 }
 
+/* It has no call for that, and keeps what it has. */
+void
+port_tls_idle(SSL *ssl)
+{
+	(void)ssl;
+}
+
 int
 port_tls_has_ed25519(void)
 {

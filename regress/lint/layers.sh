@@ -17,7 +17,7 @@ layer pmain	port common proc pmain	privsep/*
 layer msgs	port common proc msgs	smtpproxyd/messages.[ch]
 layer engine	pure engine		smtpproxyd/smtp_*.[ch] smtpproxyd/policy.[ch]
 layer worker	port common proc msgs conf engine worker	smtpproxyd/worker*.[ch] smtpproxyd/session.[ch] smtpproxyd/session_*.[ch] smtpproxyd/resolve*.[ch] smtpproxyd/keycheck*.[ch] smtpproxyd/relay.[ch]
-layer main	port common proc msgs conf root worker pmain	smtpproxyd/main.c
+layer main	port common proc msgs conf root worker pmain main	smtpproxyd/main.c smtpproxyd/parent_load.[ch]
 layer root	port common proc msgs conf root	smtpproxyd/parent*.[ch] smtpproxyd/sessions.[ch] smtpproxyd/version.h smtpproxyd/listen*.[ch] smtpproxyd/upstream*.[ch] smtpproxyd/intercept.[ch] smtpproxyd/waiting.[ch] smtpproxyd/parse.y smtpproxyd/conf_lex*.[ch] smtpproxyd/conf_input.[ch] smtpproxyd/conf_load.[ch] smtpproxyd/conf_parse.h smtpproxyd/keyfile.[ch]
 layer conf	port common conf	smtpproxyd/conf.[ch] smtpproxyd/conf_*.[ch]
 pure		common/buf.h common/addr.h common/strutil.h

@@ -170,7 +170,8 @@ print_others(void)
 	(void)printf("\n## What else changes the state\n\n"
 	    "No steps of the table: an answer to a question, the time "
 	    "(`smtp_wait.c`),\na stop of the program, octets that left, a "
-	    "bypass, a TLS handshake's outcome, and octets of the\ndestination that are no reply.\n\n"
+	    "bypass, the outcome of a TLS handshake,\nand octets of the "
+	    "destination that are no reply.\n\n"
 	    "| state | cause | leads to |\n|---|---|---|\n");
 	for (s = 0; s < SMTP_STATES; s++)
 		for (cause = SMTP_EVENTS; cause < MOVE_TABLE; cause++)

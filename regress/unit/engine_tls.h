@@ -11,8 +11,8 @@
 #define NOT_OFFERED	"502 5.5.1 STARTTLS not offered|"
 #define READY		"220 2.0.0 ready to start TLS|"
 #define NO_MAIL		"530 5.7.0 must issue a STARTTLS command first|"
-#define EHLO_FIRST	"503 5.5.1 EHLO first: what was said before TLS does "  \
-			"not count|"
+#define EHLO_FIRST	"503 5.5.1 EHLO first: what was said before TLS " \
+			"does not count|"
 #define NO_TLS		"421 4.7.0" GW "no TLS with destination|"
 #define NOT_THERE	"421 4.4.1" GW "destination not available|"
 #define K(in, client, dest)	STEP('K', in, client, dest, "")

@@ -299,6 +299,7 @@ static const struct date_row {
 	{ INT64_MAX, INT64_MIN, INT64_MAX, "Fri, 31 Dec 9999 23:59:59 +0000" },
 	{ 0, INT64_MIN, INT64_MAX, "Fri, 31 Dec 9999 23:59:59 +0000" },
 	{ INT64_MIN, 0, 0, "Thu, 01 Jan 1970 00:00:00 +0000" },
+	{ -1, 0, 0, "Thu, 01 Jan 1970 00:00:00 +0000" },
 	{ 1000, INT64_MAX, INT64_MIN, "Thu, 01 Jan 1970 00:16:40 +0000" },
 	{ 1000, 5000, 4000, "Thu, 01 Jan 1970 00:16:40 +0000" },
 };

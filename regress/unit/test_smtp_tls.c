@@ -13,7 +13,8 @@ set_trace(struct play *p)
 
 START_TEST(test_trace)
 {
-	static const char	mail[] = "MAIL FROM:<a@b> SIZE=10 BODY=7BIT\r\n";
+	static const char	mail[] =
+				    "MAIL FROM:<a@b> SIZE=10 BODY=7BIT\r\n";
 	struct play		p;
 	struct play_text	*got = &p.side[SMTP_DEST].got;
 	char			text[SMTP_TRACE_MAX], line[128];
