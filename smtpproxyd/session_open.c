@@ -161,7 +161,8 @@ session_open_receive(struct session *s)
 		return;
 	}
 	n = recv(x->fd, place, size, MSG_PEEK);
-	if (n > 0 && smtp_proxy_parse(&p, buf_head(&x->in),
+	/* What came before lies in front of it. */
+	if (n > 0 && smtp_proxy_parse(&p, place - x->in.used,
 	    x->in.used + (size_t)n) == PROXY_OK)
 		n = (ssize_t)(p.len - x->in.used);
 	if (n > 0)

@@ -41,6 +41,8 @@ static int			 can_ask;
 static int			 is_tcp;	/* else socketpairs */
 static int			 is_bypass;
 static int			 is_stuck;	/* connecting for ever */
+static int			 is_proxied;
+static int			 is_deferred;
 static char			 logged[8192];
 
 static void
@@ -147,6 +149,8 @@ start(int has_dest, int error)
 	n.relay = &relays[0];
 	n.error = error;
 	n.is_bypass = is_bypass;
+	n.is_proxied = is_proxied;
+	n.is_deferred = is_deferred;
 	ck_assert_int_eq(addr_parse(&n.client, "192.0.2.99"), 0);
 	n.client.port = 1234;
 	n.listener = n.client;
@@ -179,7 +183,7 @@ setup(void)
 	ended_id = 0;
 	asked = 0;
 	can_ask = 1;
-	is_tcp = is_bypass = is_stuck = 0;
+	is_tcp = is_bypass = is_stuck = is_proxied = is_deferred = 0;
 	logged[0] = '\0';
 	log_set_sink(keep, NULL);
 }
@@ -307,6 +311,84 @@ START_TEST(test_no_choice_left)
 	pump();
 	ck_assert_uint_eq(ended_id, 7);
 	ck_assert_ptr_nonnull(strstr(logged, "reason=\"Connection refused\""));
+}
+END_TEST
+
+/* The header is taken off, in pieces too, and the client is another one. */
+START_TEST(test_proxied)
+{
+	static const char	header[] =
+				    "PROXY TCP4 198.51.100.7 192.0.2.25 99 25\r\n";
+	const char		*c;
+	char			 octet[2] = "";
+
+	is_proxied = 1;
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	if (_i == 0)
+		put(client, header);
+	for (c = header; _i == 1 && *c != '\0'; c++) {
+		ck_assert_str_eq(get(client), "");
+		octet[0] = *c;
+		put(client, octet);
+	}
+	ck_assert_str_eq(get(client), "220 there\r\n");
+	put(client, "QUIT\r\n");
+	ck_assert_str_eq(get(dest), "QUIT\r\n");
+	put(dest, "221 bye\r\n");
+	ck_assert_str_eq(get(client), "221 bye\r\n");
+	ck_assert_ptr_nonnull(strstr(logged, " client=198.51.100.7:99 "));
+	ck_assert_ptr_nonnull(strstr(logged, " proxy=192.0.2.99:1234 "));
+}
+END_TEST
+
+static const struct proxied_row {
+	const char	*said;
+	int		 is_end;	/* then it closes */
+	int64_t		 wait_ms;
+} proxied[] = {
+	{ "EHLO c\r\n", 0, 0 },
+	{ "PROXY TCP4 198.51.100.7 192.0.2.25 99 65536\r\n", 0, 0 },
+	{ "PROXY TCP4 ", 1, 0 },
+	{ "", 1, 0 },
+	{ "PROXY ", 0, 10000 }
+};
+
+/* Nobody is told anything, the destination least of all. */
+START_TEST(test_proxied_badly)
+{
+	const struct proxied_row	*row = &proxied[_i];
+
+	is_proxied = is_tcp = 1;
+	start(1, 0);
+	put(client, row->said);
+	if (row->is_end)
+		ck_assert_int_eq(shutdown(client, SHUT_WR), 0);
+	if (row->wait_ms > 0) {
+		session->more->opened_ms -= row->wait_ms;
+		session->timer.due_ms = loop.now_ms;
+		ck_assert_int_eq(timer_set(&loop.timers, &session->timer,
+		    loop.now_ms), 0);
+	}
+	pump();
+	ck_assert_str_eq(get(client), "(end)");
+	ck_assert_str_eq(get(dest), "(end)");
+	ck_assert_ptr_nonnull(strstr(logged, "session sess="));
+	ck_assert_ptr_null(strstr(logged, "reason=unknown"));
+}
+END_TEST
+
+/* Nobody has connected yet: the parent is asked from the first choice on. */
+START_TEST(test_deferred)
+{
+	is_deferred = 1;
+	asked = 9;
+	start(0, 0);
+	ck_assert_uint_eq(asked, 0);
+	session_connected(session, 0, pair(&dest), 0,
+	    &relays[0].conf->choices[0].addr);
+	put(dest, "220 first\r\n");
+	ck_assert_str_eq(get(client), "220 first\r\n");
 }
 END_TEST
 
@@ -869,6 +951,10 @@ main(void)
 	tcase_add_test(tc, test_message);
 	tcase_add_test(tc, test_next_choice);
 	tcase_add_test(tc, test_no_choice_left);
+	tcase_add_loop_test(tc, test_proxied, 0, 2);
+	tcase_add_loop_test(tc, test_proxied_badly, 0,
+	    (int)(sizeof(proxied) / sizeof(proxied[0])));
+	tcase_add_test(tc, test_deferred);
 	tcase_add_test(tc, test_parent_can_not_be_asked);
 	tcase_add_test(tc, test_dest_ends_before_greeting);
 	tcase_add_loop_test(tc, test_fail_and_stop, 0, 2);

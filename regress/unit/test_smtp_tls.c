@@ -16,11 +16,12 @@ START_TEST(test_trace)
 	static const char	mail[] =
 				    "MAIL FROM:<a@b> SIZE=10 BODY=7BIT\r\n";
 	struct play		p;
-	struct play_text	*got = &p.side[SMTP_DEST].got;
+	struct play_text	*got;
 	char			text[SMTP_TRACE_MAX], line[128];
 	size_t			n;
 
 	play_init(&p);
+	got = &p.side[SMTP_DEST].got;
 	set_trace(&p);
 	play_start(&p);
 	play_connected(&p);
