@@ -11,7 +11,7 @@
  *		line, and end when standard input does
  *	-n	sessions in all (1)
  *	-r	resume the TLS session of one handshake made before
- *	-s	no STARTTLS, handshake and second EHLO
+ *	-s	the same without STARTTLS and handshake
  *	-t	seconds without progress until a session has failed (30)
  *
  * A session is: connect, greeting, EHLO, STARTTLS, handshake, EHLO, QUIT.
@@ -54,7 +54,7 @@ enum step {
 	STEP_EHLO,
 	STEP_STARTTLS,
 	STEP_HANDSHAKE,
-	STEP_EHLO_TLS,
+	STEP_EHLO_AGAIN,
 	STEP_IDLE,
 	STEP_QUIT
 };
@@ -212,7 +212,7 @@ session_handshake(struct session *s)
 	handshake_us[nhandshakes++] = took(s->handshake_us);
 	if (SSL_session_reused(s->ssl))
 		nresumed++;
-	s->step = STEP_EHLO_TLS;
+	s->step = STEP_EHLO_AGAIN;
 	s->out = "EHLO client.example\r\n";
 	return 1;
 }
@@ -241,7 +241,8 @@ session_advance(struct session *s)
 		break;
 	case STEP_EHLO:
 		if (opt_plain) {
-			session_ready(s);
+			s->step = STEP_EHLO_AGAIN;
+			s->out = "EHLO client.example\r\n";
 			break;
 		}
 		s->step = STEP_STARTTLS;
@@ -249,7 +250,7 @@ session_advance(struct session *s)
 		break;
 	case STEP_STARTTLS:
 		return session_tls(s);
-	case STEP_EHLO_TLS:
+	case STEP_EHLO_AGAIN:
 		session_ready(s);
 		break;
 	case STEP_QUIT:
