@@ -402,7 +402,7 @@ session_end(size_t slot)
 		nfailed++;
 	if (s->step == STEP_IDLE)
 		nidle--;
-	/* Not half a goodbye: it would make the ticket one to be thrown away. */
+	/* No half goodbye: it would make the ticket one to be thrown away. */
 	if (s->ssl != NULL)
 		SSL_set_shutdown(s->ssl,
 		    SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
