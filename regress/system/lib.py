@@ -230,7 +230,7 @@ def _build_tool(name):
         return made
     out = os.path.join(mkdtemp("cc"), name)
     flags = subprocess.run(
-        ["pkg-config", "--cflags", "--libs", "libbsd-overlay"],
+        ["pkg-config", "--cflags", "--libs", "libbsd-overlay", "openssl"],
         stdout=subprocess.PIPE, text=True).stdout.split()
     got = subprocess.run(
         [os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-O2",
@@ -2003,7 +2003,7 @@ def _skip_file(reason):
     sys.exit(SKIP_EXIT)
 
 
-def _enter():
+def enter():
     """Start this file again inside the namespaces, or set them up."""
     if os.environ.pop(INSIDE, None) is None:
         reason = _can_have_namespaces()
@@ -2116,7 +2116,7 @@ def main():
     if not tests:
         print("# totals passed=0 failed=0 skipped=0", flush=True)
         return
-    _enter()
+    enter()
     faulthandler.enable()
     passed = failed = skipped = 0
     for name, func, args in tests:
