@@ -353,29 +353,95 @@ def test_no_handshake(way):
         c.quit()
 
 
+class Memory:
+    """A client whose records are sent as the test says."""
+
+    def __init__(self, c, context=None):
+        self.c = c
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = (context or client_context()).wrap_bio(
+            self.incoming, self.outgoing, server_hostname=NAME)
+
+    def hello(self):
+        """The first flight alone."""
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self.c.send(self.outgoing.read())
+
+    def finish(self):
+        """The rest, and the greeting."""
+        self.more()
+        self.handshake(self.c.send)
+        self.c.send(self.outgoing.read())
+        check_match(rb"^220 ", self.read())
+
+    def handshake(self, send, step=16384):
+        """send(octets) for each flight but the last, which is kept."""
+        while True:
+            try:
+                return self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                send(self.outgoing.read())
+                self.more(step)
+
+    def more(self, step=16384):
+        got = self.c.sock.recv(step)
+        check(got, "closed")
+        self.incoming.write(got)
+
+    def read(self):
+        while True:
+            try:
+                return self.tls.read(65536)
+            except ssl.SSLWantReadError:
+                self.more()
+
+
 def test_slow_handshake():
     """Octet by octet it works; the limit is for the whole."""
     with ScriptedServer() as server, lib_tls.proxy(
             server, listen="smtps pki mx") as proxy:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = client_context().wrap_bio(incoming, outgoing,
-                                        server_hostname=NAME)
         c = connect(proxy)
-        while True:
-            try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                for octet in outgoing.read():
-                    c.send(bytes([octet]))
-                incoming.write(c.sock.recv(7))
-        c.send(outgoing.read())
-        while True:
-            try:
-                check_match(rb"^220 ", tls.read(1000))
-                break
-            except ssl.SSLWantReadError:
-                incoming.write(c.sock.recv(1))
+        m = Memory(c)
+
+        def send(octets):
+            for octet in octets:
+                c.send(bytes([octet]))
+        m.handshake(send, 7)
+        send(m.outgoing.read())
+        check_match(rb"^220 ", m.read())
+        c.close()
+
+
+@lib.cases("version", VERSIONS)
+def test_commands_behind_the_handshake(version):
+    """Those that come in one segment with its end are not forgotten."""
+    with ScriptedServer() as server, lib_tls.proxy(
+            server, listen="tls pki mx") as proxy:
+        c = connect(proxy)
+        c.greet()
+        c.cmd("STARTTLS", 220)
+        m = Memory(c, client_context(version))
+        m.handshake(c.send)
+        m.tls.write(b"EHLO inside.example\r\n")
+        c.send(m.outgoing.read())
+        check_match(rb"^250-", m.read())
+        c.close()
+
+
+def test_pregreet_in_tls():
+    """With smtps too a client waits for the greeting."""
+    with ScriptedServer(replies={"connect": lib.Never()}) as server, \
+            lib_tls.proxy(server, listen="smtps pki mx") as proxy:
+        m = Memory(connect(proxy))
+        m.handshake(m.c.send)
+        m.tls.write(b"EHLO early.example\r\n")
+        m.c.send(m.outgoing.read())
+        check_match(rb"^554 ", m.read())
+        m.c.close()
+        session(proxy, reason="pregreet", tls="TLSv1.3")
+        check_equal(server.commands(), [], "commands")
 
 
 def test_tls_to_a_plain_port():
@@ -450,30 +516,50 @@ def test_weak_ciphers_are_refused(kind):
         check_equal(got, ("hello", 0x0303, good, 0), "the good one")
 
 
+def s_client_command(proxy, version, *say):
+    """An openssl s_client that is told these lines, once the greeting is
+    there, each with what it is to be answered with; a letter is for the
+    program itself.  Returns all its output."""
+    with subprocess.Popen(
+            ["openssl", "s_client", "-connect", "%s:%d" % proxy.listeners[0],
+             version, "-servername", NAME, "-crlf"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        out = b""
+        while b"220 " not in out:
+            out += run.stdout.read1(10000)
+        for line, want in say:
+            run.stdin.write(line)
+            run.stdin.flush()
+            before = len(out)
+            while want not in out[before:]:
+                more = run.stdout.read1(10000)
+                if not more:
+                    return out
+                out += more
+        run.stdin.close()
+        return out + run.stdout.read()
+
+
 @lib.long
 def test_no_renegotiation():
     with ScriptedServer() as server, lib_tls.proxy(
             server, listen="smtps pki mx") as proxy:
-        argv = ["openssl", "s_client", "-connect", "%s:%d" % (
-            proxy.address, proxy.port), "-tls1_2", "-servername", NAME]
-        with lib.subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT) as run:
-            out = b""
-            while b"220 " not in out:
-                out += run.stdout.read1(10000)
-            run.stdin.write(b"R\n")
-            run.stdin.flush()
-            while True:
-                more = run.stdout.read1(10000)
-                if not more:
-                    break
-                out += more
+        out = s_client_command(proxy, "-tls1_2", (b"R\n", b"\nRENEG"),
+                               (b"NOOP\n", b"250 "))
         check_match(b"RENEGOTIATING", out)
         check_match(b"(?i)no renegotiation", out)
-        # TLS 1.3 has none; a key update is no matter.
-        c = implicit(proxy, context=client_context("1.3"))
-        c.quit()
+
+
+@lib.long
+def test_key_update():
+    """In TLS 1.3 a client may have new keys, and ask for ours."""
+    with ScriptedServer() as server, lib_tls.proxy(
+            server, listen="smtps pki mx") as proxy:
+        noop = (b"NOOP\n", b"250 ")
+        out = s_client_command(proxy, "-tls1_3", (b"K\n", b"KEYUPDATE\n"),
+                               noop, (b"k\n", b"KEYUPDATE\n"), noop)
+        check_equal(out.count(b"KEYUPDATE"), 2, "key updates")
+        check_equal(out.count(b"250 2.0.0"), 2, "replies to NOOP")
 
 
 @lib.long
@@ -651,7 +737,6 @@ def test_thousand_handshakes_at_once():
     """All succeed, and another session is served meanwhile."""
     n, threads = 1000, 8
     context = client_context("1.3", verify=False)
-    hello_out = []
     with ScriptedServer(backlog=2048) as server, lib_tls.proxy(
             server, listen=["smtps pki mx", ""],
             top="max-sessions 3000") as proxy:
@@ -666,52 +751,24 @@ def test_thousand_handshakes_at_once():
                 beside.cmd("NOOP")
                 waits.append(time.monotonic() - began)
                 time.sleep(0.02)
-        # All have connected, and said their hello, before any goes on.
-        clients = []
-        for _ in range(n):
-            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            tls = context.wrap_bio(incoming, outgoing, server_hostname=NAME)
-            try:
-                tls.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
-            hello_out.append(outgoing.read())
-            s = socket.create_connection(proxy.listeners[0], timeout=60)
-            clients.append((s, tls, incoming, outgoing))
+        # All have connected before any says its hello.
+        clients = [Memory(connect(proxy, timeout=60), context)
+                   for _ in range(n)]
         noop = threading.Thread(target=serve_beside)
         noop.start()
         try:
-            for (s, *_), octets in zip(clients, hello_out):
-                s.sendall(octets)
+            for m in clients:
+                m.hello()
             lib_tls.in_threads(threads, lambda k: [
-                finish(*c) for c in clients[k::threads]])
+                m.finish() for m in clients[k::threads]])
         finally:
             done.set()
             noop.join()
         check(waits and max(waits) < 5, lambda: "NOOP took %r" % max(waits))
-        for s, *_ in clients:
-            s.close()
+        for m in clients:
+            m.c.close()
         session(proxy, tls="TLSv1.3")
         beside.quit()
-
-
-def finish(s, tls, incoming, outgoing):
-    """The rest of a handshake, and the greeting."""
-    while True:
-        try:
-            tls.do_handshake()
-            break
-        except ssl.SSLWantReadError:
-            incoming.write(s.recv(16384))
-    s.sendall(outgoing.read())
-    while True:
-        try:
-            check_match(rb"^220 ", tls.read(1000))
-            return
-        except ssl.SSLWantReadError:
-            got = s.recv(16384)
-            check(got, "closed before the greeting")
-            incoming.write(got)
 
 
 if __name__ == "__main__":
