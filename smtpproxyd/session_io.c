@@ -261,6 +261,12 @@ session_io_feed(struct session *s, enum smtp_side side)
 	if (x->in.used == 0 && x->tls != NULL && !x->is_shaking &&
 	    session_tls_has_input(x->tls))
 		session_io_receive(s, side);
+	if (x->in.used == 0 && x->cant_send && !x->has_eof) {
+		/* All that it said was heard; nobody waits for more. */
+		session_io_receive(s, side);
+		if (x->in.used == 0 && !x->has_eof)
+			io_broken(s, side, EPIPE);
+	}
 	if (x->in.used == 0) {
 		if (!x->has_eof || x->is_eof_told)
 			return 0;
