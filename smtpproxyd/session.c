@@ -132,10 +132,15 @@ session_new(struct session_set *set, const struct session_new *n)
 	}
 	s->held_fd = n->dest_fd;
 	s->held_error = n->error;
-	if (session_open_new(s, n) == -1)
+	if (session_open_new(s, n) == 0) {
+		if (s->opening == SESSION_OPEN)
+			session_begin(s);
+	} else if (session_new_is_clear(n))
 		session_fail(s, SESSION_NO_MEMORY);
-	else if (s->opening == SESSION_OPEN)
-		session_begin(s);
+	else
+		/* It can't be told in TLS, and must not be in clear. */
+		smtp_engine_tls_failed(&s->engine, SMTP_CLIENT,
+		    SESSION_NO_MEMORY, s->start_ms);
 	return s;
 }
 
@@ -145,6 +150,8 @@ session_begin(struct session *s)
 	int	fd = s->held_fd;
 
 	s->held_fd = -1;
+	/* The opening had a limit of its own. */
+	smtp_engine_connecting(&s->engine, s->set->loop->now_ms);
 	if (!s->is_deferred) {
 		session_try(s, s->choice, fd, s->held_error);
 		return;
@@ -197,6 +204,11 @@ session_try(struct session *s, uint32_t choice, int fd, int error)
 	}
 	smtp_engine_connecting(&s->engine, s->set->loop->now_ms);
 	s->is_connecting = 1;
+	if (s->more != NULL) {
+		/* What is known of the one before. */
+		memset(&s->more->dest_tls, 0, sizeof(s->more->dest_tls));
+		s->more->tls_error[SMTP_DEST][0] = '\0';
+	}
 	if (session_io_open(s, SMTP_DEST, fd) == -1) {
 		close_fd(fd);
 		session_fail(s, SESSION_NO_MEMORY);

@@ -101,6 +101,13 @@ io_broken(struct session *s, enum smtp_side side, int error)
 	s->side[side].has_eof = s->side[side].is_eof_told = 1;
 }
 
+static int
+io_wants_room(const struct session_side *x)
+{
+	return x->tls != NULL && !x->is_shaking &&
+	    session_tls_wants_room(x->tls);
+}
+
 static size_t
 io_room(const struct session_side *x)
 {
@@ -191,7 +198,8 @@ session_on_client(struct loop_fd *lf, short revents, void *arg)
 		io_drop(s);
 	else if (s->side[SMTP_CLIENT].is_shaking)
 		session_open_shake(s, SMTP_CLIENT, revents);
-	else if (revents & (POLLIN | POLLERR | POLLHUP))
+	else if ((revents & (POLLIN | POLLERR | POLLHUP)) ||
+	    io_wants_room(&s->side[SMTP_CLIENT]))
 		session_io_receive(s, SMTP_CLIENT);
 }
 
@@ -215,7 +223,8 @@ session_on_dest(struct loop_fd *lf, short revents, void *arg)
 		s->side[SMTP_DEST].is_blocked = 0;
 	if (s->side[SMTP_DEST].is_shaking)
 		session_open_shake(s, SMTP_DEST, revents);
-	else if (revents & (POLLIN | POLLERR | POLLHUP))
+	else if ((revents & (POLLIN | POLLERR | POLLHUP)) ||
+	    io_wants_room(&s->side[SMTP_DEST]))
 		session_io_receive(s, SMTP_DEST);
 }
 
@@ -507,7 +516,8 @@ session_io_watch(struct session *s)
 			events = 0;
 		else if (!x->has_eof && x->taken == 0 &&
 		    (s->phase == SESSION_LINGERING || io_room(x) > 0))
-			events |= POLLIN;
+			events |= s->phase == SESSION_RUNNING &&
+			    io_wants_room(x) ? POLLOUT : POLLIN;
 		if (x->is_blocked || (i == SMTP_DEST && s->is_connecting))
 			events |= POLLOUT;
 		if (i == SMTP_DEST && s->is_connecting)

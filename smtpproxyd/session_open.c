@@ -264,7 +264,9 @@ shake_done_dest(struct session *s)
 
 	session_tls_facts(x->tls, f);
 	f->sni = f->subject = NULL;	/* they go with the connection */
-	smtp_engine_tls_up(&s->engine, SMTP_DEST, f->is_verified, now_ms);
+	/* Of a chain alone nobody knows whose it is. */
+	smtp_engine_tls_up(&s->engine, SMTP_DEST,
+	    f->is_verified && shake_host(s) != NULL, now_ms);
 	if (x->is_implicit)
 		smtp_engine_connected(&s->engine, now_ms);
 }

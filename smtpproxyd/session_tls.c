@@ -195,6 +195,7 @@ session_tls_enter(struct session_tls *t)
 	/* What another connection left would be taken for this one's. */
 	ERR_clear_error();
 	t->is_drained = 0;
+	t->nrecv = 0;
 	t->has_eof = 0;
 	t->io_errno = 0;
 }

@@ -73,6 +73,8 @@ ssize_t	session_tls_write(struct session_tls *, const void *, size_t);
  * octets, or an end that no read has told of.
  */
 int	session_tls_has_input(const struct session_tls *);
+/* The last read could not go on for want of room: poll for that, not input. */
+int	session_tls_wants_room(const struct session_tls *);
 
 /* Say that no more will come (close_notify), if it can be said now. */
 void	session_tls_shut(struct session_tls *);

@@ -12,6 +12,8 @@
 
 #include <openssl/bio.h>
 
+#define BIO_READS_MAX	64		/* recv(2) in one call of the library */
+
 static BIO_METHOD	*bio_method;
 
 static int
@@ -43,7 +45,8 @@ bio_read(BIO *b, char *to, int len)
 	t->has_eof = n == 0;
 	if (n <= 0)
 		return (int)n;
-	t->is_drained = n < len;
+	/* Nor does one peer keep us from the others (key updates). */
+	t->is_drained = n < len || ++t->nrecv >= BIO_READS_MAX;
 	if (!t->has_begun) {
 		t->has_begun = 1;
 		t->first = (uint8_t)to[0];

@@ -99,6 +99,7 @@ struct session_tls {
 	int		 fd;
 	int		 io_errno;	/* of recv(2) or send(2); 0: none */
 	enum session_tls_state state;
+	uint8_t		 nrecv;		/* recv(2) in this call */
 	uint8_t		 first;		/* octet that came */
 	uint8_t		 is_server;
 	uint8_t		 is_checking;	/* certificates of the peer */
@@ -109,6 +110,7 @@ struct session_tls {
 	uint8_t		 has_eof;	/* recv(2) said so */
 	uint8_t		 is_drained;	/* so far as this call goes */
 	uint8_t		 is_full;	/* the last read filled its buffer */
+	uint8_t		 wants_room;	/* a read has to write first */
 	uint8_t		 is_end_told;	/* by a read */
 	uint8_t		 is_unsigned;	/* the signer gave nothing */
 	uint8_t		 is_mute;	/* writes go nowhere */

@@ -27,7 +27,8 @@ tls_read_failed(struct session_tls *t)
 	case SSL_ERROR_WANT_READ:
 		port_tls_idle(t->ssl);
 		break;
-	case SSL_ERROR_WANT_WRITE:	/* for a key update: goes later */
+	case SSL_ERROR_WANT_WRITE:	/* the answer to a key update */
+		t->wants_room = 1;
 		break;
 	case SSL_ERROR_ZERO_RETURN:
 		t->state = SESSION_TLS_ENDED;
@@ -51,6 +52,9 @@ tls_read_all(struct session_tls *t, uint8_t *to, size_t len)
 	size_t	used = 0, n;
 
 	session_tls_enter(t);
+	t->wants_room = 0;
+	/* What it has left over goes first, the rest is for poll(2) to tell. */
+	t->is_drained = t->is_full && SSL_has_pending(t->ssl);
 	while (used < len) {
 		if (SSL_read_ex(t->ssl, to + used, len - used, &n) != 1) {
 			tls_read_failed(t);
@@ -101,7 +105,11 @@ tls_write_all(struct session_tls *t, const uint8_t *from, size_t len)
 			continue;
 		}
 		error = SSL_get_error(t->ssl, 0);
-		if (error != SSL_ERROR_WANT_WRITE &&
+		if (error == SSL_ERROR_SYSCALL && (t->io_errno == EPIPE ||
+		    t->io_errno == ECONNRESET))
+			/* It may have said why: that can be read still. */
+			t->is_shut = 1;
+		else if (error != SSL_ERROR_WANT_WRITE &&
 		    error != SSL_ERROR_WANT_READ)
 			session_tls_fail(t);
 		break;
@@ -128,7 +136,7 @@ session_tls_write(struct session_tls *t, const void *from, size_t len)
 		return (ssize_t)done;
 	if (t->state == SESSION_TLS_BROKEN)
 		return tls_broken(t);
-	errno = EAGAIN;
+	errno = t->is_shut ? EPIPE : EAGAIN;
 	return -1;
 }
 
@@ -146,6 +154,12 @@ session_tls_has_input(const struct session_tls *t)
 	default:
 		return 0;
 	}
+}
+
+int
+session_tls_wants_room(const struct session_tls *t)
+{
+	return t->state == SESSION_TLS_OPEN && t->wants_room;
 }
 
 void

@@ -147,6 +147,15 @@ prelude_on_starttls(struct smtp_engine *e)
 static void
 prelude_on_xclient(struct smtp_engine *e)
 {
+	/* Its judgement of the client, as a greeting is (XCLIENT_README). */
+	if (e->reply.code >= 400 && e->reply.code != 501 &&
+	    e->reply.code != 503 && e->reply.code != 550) {
+		smtp_tell(e, e->reply.text, e->reply.used);
+		smtp_set_reason(e, "destination refused", e->reply.text,
+		    e->reply.used);
+		smtp_over(e, "destination refused");
+		return;
+	}
 	if (e->reply.code != 220) {
 		smtp_prelude_fail(e, "destination refused XCLIENT");
 		return;

@@ -154,7 +154,7 @@ def proxy_port_of(proxy):
                .rpartition(":")[2])
 
 
-@lib.cases("reply", ["550 5.7.1 not from you", "421 4.3.2 going down",
+@lib.cases("reply", ["550 5.7.1 not from you", "501 5.5.4 what",
                      "250 2.0.0 fine"])
 def test_xclient_refused(reply):
     """Then that destination must not be used: it would take the session for
@@ -167,6 +167,17 @@ def test_xclient_refused(reply):
         c.expect_eof()
         proxy.wait_for_log("destination refused XCLIENT")
         check_equal(server.messages, [])
+
+
+@lib.cases("reply", ["554 5.7.1 listed", "421 4.7.0 too many of yours"])
+def test_xclient_judges_the_client(reply):
+    """As a greeting does: it is for the client to hear."""
+    with ScriptedServer(ehlo=XCLIENT_OFFER,
+                        replies={"XCLIENT": reply}) as server, \
+            to("xclient", server) as proxy:
+        c = client_of(proxy)
+        check_equal(c.expect(int(reply[:3])), reply.encode() + b"\r\n")
+        c.expect_eof()
 
 
 # --- XFORWARD ---------------------------------------------------------------

@@ -351,6 +351,10 @@ static const struct script identity[] = {
 	    OWN_EHLO, STEP('D', "250 mx|", "", "", "n") } },
 	{ "offered without an address", set_xclient, 0, "", {
 	    OWN_EHLO, STEP('D', "250-mx|250 XCLIENT NAME|", "", "", "n") } },
+	{ "the client is refused by it", set_xclient, 0, "", {
+	    OWN_EHLO,
+	    D("250-mx|250 XCLIENT ADDR|", "", "XCLIENT ADDR=192.0.2.9|"),
+	    STEP('D', "554 5.7.1 blocked|", "554 5.7.1 blocked|", "", "co") } },
 	{ "refused", set_xclient, 0, "", {
 	    OWN_EHLO,
 	    D("250-mx|250 XCLIENT ADDR|", "", "XCLIENT ADDR=192.0.2.9|"),
