@@ -230,6 +230,7 @@ uninstall:
 
 # build/mta, the unpacked mail servers, stays: it costs minutes.
 clean:
+	rm -f common/port/tls_*.o
 	rm -f ${PROG} ${OBJS} ${MAIN} ${TEST_OBJS} ${TESTPROGS} ${REPLAYS} \
 	    ${FUZZERS} ${TOOLS} smtpproxyd/parse.c smtpproxyd/build_id.h \
 	    smtpproxyd/build_id.h.new ${LIB} ${TEST_LIB} build/flags

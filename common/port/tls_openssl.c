@@ -61,16 +61,19 @@ provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *theirs,
 	return 1;
 }
 
-/* Where one is loaded by hand, the default one is no more by itself. */
+/*
+ * Where one is loaded by hand, the default one is no more by itself.  What an
+ * earlier try has loaded counts.
+ */
 static int
 load_providers(void)
 {
-	if ((provider_default = OSSL_PROVIDER_load(NULL, "default")) == NULL)
-		return -1;
-	if (OSSL_PROVIDER_add_builtin(NULL, "keyholder", provider_init) != 1)
-		return -1;
-	provider_own = OSSL_PROVIDER_load(NULL, "keyholder");
-	return provider_own == NULL ? -1 : 0;
+	if (provider_default == NULL)
+		provider_default = OSSL_PROVIDER_load(NULL, "default");
+	if (provider_own == NULL && OSSL_PROVIDER_add_builtin(NULL,
+	    "keyholder", provider_init) == 1)
+		provider_own = OSSL_PROVIDER_load(NULL, "keyholder");
+	return provider_default == NULL || provider_own == NULL ? -1 : 0;
 }
 
 int

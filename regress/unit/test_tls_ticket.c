@@ -15,6 +15,29 @@
 #define TLS12		TLS1_2_VERSION
 #define TLS13		TLS1_3_VERSION
 
+static int	ntickets;		/* that the client was sent */
+
+static int
+on_ticket(SSL *ssl, SSL_SESSION *session)
+{
+	(void)ssl;
+	(void)session;
+	ntickets++;
+	return 0;			/* not kept */
+}
+
+static SSL_CTX *
+client_of(int version)
+{
+	SSL_CTX	*ctx = pp_client(version, pp_pki[PP_P256].cert);
+
+	ntickets = 0;
+	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT |
+	    SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, on_ticket);
+	return ctx;
+}
+
 /* One connection, perhaps with a session; the session for the next one. */
 static SSL_SESSION *
 connect_once(SSL_CTX *server, SSL_CTX *client, SSL_SESSION *with, int resumed)
@@ -65,11 +88,13 @@ START_TEST(tickets)
 	copy = t;
 	a = pp_server(PP_P256, &t);
 	b = pp_server(PP_P256, &copy);
-	client = pp_client(versions[_i], pp_pki[PP_P256].cert);
+	client = client_of(versions[_i]);
 	s = connect_once(a, client, NULL, 0);
 	s = connect_once(b, client, s, 1);
 	s = connect_once(a, client, s, 1);
 	s = connect_once(b, client, s, 1);
+	/* In TLS 1.3 each is for one connection. */
+	ck_assert_int_eq(ntickets, versions[_i] == TLS13 ? 4 : 1);
 	SSL_SESSION_free(s);
 	SSL_CTX_free(a);
 	SSL_CTX_free(b);
@@ -86,12 +111,14 @@ START_TEST(tickets_rotate)
 
 	new_key(&t);
 	server = pp_server(PP_P256, &t);
-	client = pp_client(versions[_i], pp_pki[PP_P256].cert);
+	client = client_of(versions[_i]);
 	s = connect_once(server, client, NULL, 0);
 	new_key(&t);
 	s = connect_once(server, client, s, 1);
 	new_key(&t);
 	s = connect_once(server, client, s, 1);
+	if (versions[_i] == TLS13)
+		ck_assert_int_eq(ntickets, 3);
 	new_key(&t);
 	new_key(&t);
 	s = connect_once(server, client, s, 0);
@@ -110,7 +137,7 @@ START_TEST(tickets_spoilt)
 
 	new_key(&t);
 	server = pp_server(PP_P256, &t);
-	client = pp_client(versions[_i], pp_pki[PP_P256].cert);
+	client = client_of(versions[_i]);
 	s = connect_once(server, client, NULL, 0);
 	t.key[0][20] ^= 1;		/* the MAC's key, under its name */
 	s = connect_once(server, client, s, 0);
@@ -128,7 +155,7 @@ START_TEST(tickets_none)
 	SSL_SESSION		*s;
 
 	server = pp_server(PP_P256, _i < 2 ? &t : NULL);
-	client = pp_client(versions[_i % 2], pp_pki[PP_P256].cert);
+	client = client_of(versions[_i % 2]);
 	s = connect_once(server, client, NULL, 0);
 	ck_assert_int_eq(SSL_SESSION_has_ticket(s), 0);
 	s = connect_once(server, client, s, 0);
