@@ -374,7 +374,7 @@ START_TEST(test_pipe)
 
 	connect_both(&p, _i);
 	read_ticket(&p);
-	ck_assert_int_eq(SSL_write(p.raw, "why", 3), 3);
+	ck_assert_int_eq(session_tls_write(p.client, "why", 3), 3);
 	(void)close(p.fd[1]);
 	p.fd[1] = -1;
 	ck_assert_int_eq(session_tls_write(p.server, "x", 1), -1);
