@@ -266,10 +266,11 @@ session_on_connect(struct session *s, int error)
 	s->connected_ms = now_ms;
 	relay_set_works(s->relay, s->choice);
 	smtp_engine_preamble(&s->engine, now_ms);
-	if (s->relay->conf->tls.is_implicit && !s->engine.opaque)
+	if (s->relay->conf->tls.is_implicit && !s->engine.opaque) {
 		s->side[SMTP_DEST].wants_tls =
 		    s->side[SMTP_DEST].is_implicit = 1;
-	else
+		smtp_engine_shaking(&s->engine, now_ms);
+	} else
 		smtp_engine_connected(&s->engine, now_ms);
 }
 
@@ -302,6 +303,8 @@ session_failure(struct session *s)
 	s->engine.choice_reason = NULL;
 	if (reason != NULL)
 		return reason;
+	if (s->side[SMTP_DEST].is_shaking)
+		return "timeout of TLS handshake with destination";
 	if (s->side[SMTP_DEST].has_eof)
 		return "destination closed before its greeting";
 	if (!s->is_connecting)

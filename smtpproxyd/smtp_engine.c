@@ -521,7 +521,18 @@ smtp_engine_connecting(struct smtp_engine *e, int64_t now_ms)
 	if (e->is_done)
 		return;
 	e->dest = DEST_CONNECTING;
+	e->is_shaking = 0;
 	e->has_ended[SMTP_DEST] = 0;
+	e->turn_ms = now_ms;
+}
+
+void
+smtp_engine_shaking(struct smtp_engine *e, int64_t now_ms)
+{
+	e->now_ms = now_ms;
+	if (e->is_done || e->dest != DEST_CONNECTING)
+		return;
+	e->is_shaking = 1;
 	e->turn_ms = now_ms;
 }
 

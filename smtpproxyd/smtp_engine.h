@@ -269,6 +269,8 @@ struct smtp_engine {
 	uint8_t		 is_mute;		/* nothing of ours may be said,
 						 * none of it would be read as
 						 * SMTP */
+	uint8_t		 is_shaking;		/* DEST_CONNECTING: TLS comes
+						 * before the greeting */
 	uint8_t		 nempty;		/* lines, all so far */
 	uint8_t		 stage;			/* of the open question */
 	int8_t		 txn_now;		/* client's current, -1: none */
@@ -358,6 +360,8 @@ void	smtp_engine_tls_failed(struct smtp_engine *, enum smtp_side,
  * and there is no choice left (`reason`: constant text).
  */
 void	smtp_engine_connected(struct smtp_engine *, int64_t now_ms);
+/* Before it: the connection begins with TLS, whose handshake is under way. */
+void	smtp_engine_shaking(struct smtp_engine *, int64_t now_ms);
 void	smtp_engine_no_choice(struct smtp_engine *, const char *reason,
 	    int64_t now_ms);
 /* The session has asked for another destination and waits for it. */

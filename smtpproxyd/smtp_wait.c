@@ -85,11 +85,12 @@ wait_for_reply(const struct smtp_engine *e, struct wait *w)
 static void
 wait_for_connection(const struct smtp_engine *e, struct wait *w)
 {
-	/* None: the parent was asked for the next one. */
-	if (e->dest == DEST_CONNECTING || e->dest == DEST_NONE)
-		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_CONNECT, e->turn_ms);
-	else if (e->dest == DEST_TLS)
+	if (e->dest == DEST_TLS ||
+	    (e->dest == DEST_CONNECTING && e->is_shaking))
 		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_TLS, e->turn_ms);
+	/* None: the parent was asked for the next one. */
+	else if (e->dest == DEST_CONNECTING || e->dest == DEST_NONE)
+		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_CONNECT, e->turn_ms);
 	else if (e->dest == DEST_GREETING)
 		wait_set(w, WAIT_CONNECT, SMTP_TIMEOUT_GREETING,
 		    later(e->turn_ms, e->progress_ms[SMTP_DEST]));

@@ -14,6 +14,7 @@
 
 #include "../common/log.h"
 #include "../common/loop.h"
+#include "../common/port/port.h"
 #include "../privsep/chan.h"
 #include "../privsep/key_client.h"
 #include "../privsep/proc.h"
@@ -428,6 +429,7 @@ worker_main(int fd)
 	};
 	static struct worker			w;
 
+	port_settle_memory();
 	if (loop_init(&w.loop, 1) == -1)
 		fatal("loop");
 	key_client_init(&w.loop);

@@ -13,6 +13,7 @@
 #include <netinet/tcp.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -30,6 +31,17 @@ port_title_init(int argc, char *argv[], char *envp[])
 	setproctitle_init(argc, argv, envp);
 	/* Started as /proc/self/exe, the name would be "exe"; cosmetic. */
 	(void)prctl(PR_SET_NAME, "smtpproxyd", 0, 0, 0);
+}
+
+#define HEAP_BLOCK	(128 * 1024)	/* larger ones are the system's */
+#define HEAP_TOP	(256 * 1024)	/* kept at the heap's end */
+
+/* Setting them once is what keeps them from moving (mallopt(3)). */
+void
+port_settle_memory(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK);	/* as it was, else */
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_TOP);
 }
 
 void

@@ -42,6 +42,12 @@ port_title_init(int argc, char *argv[], char *envp[])
 	(void)envp;
 }
 
+/* It goes back by itself. */
+void
+port_settle_memory(void)
+{
+}
+
 void
 port_title(const char *role)
 {

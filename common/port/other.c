@@ -25,6 +25,12 @@ port_title_init(int argc, char *argv[], char *envp[])
 	(void)envp;
 }
 
+/* As the system does it. */
+void
+port_settle_memory(void)
+{
+}
+
 void
 port_title(const char *role)
 {

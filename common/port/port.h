@@ -63,6 +63,12 @@ int	port_confine_verify(const char **what);
  */
 int	port_unveil(const char *const *paths);
 
+/*
+ * Memory that was freed goes back to the system, whatever was freed before
+ * (Linux: glibc's allocator raises its own bound else, by what it sees).
+ */
+void	port_settle_memory(void);
+
 /* Close every descriptor from `lowest` up. */
 void	port_closefrom(int lowest);
 

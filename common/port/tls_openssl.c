@@ -25,6 +25,9 @@
 static OSSL_FUNC_provider_query_operation_fn	provider_query;
 static OSSL_provider_init_fn			provider_init;
 
+/* Loaded as long as the process lives. */
+static OSSL_PROVIDER	*provider_default, *provider_own;
+
 static const OSSL_DISPATCH	provider_functions[] = {
 	{ OSSL_FUNC_PROVIDER_QUERY_OPERATION,
 	    (void (*)(void))provider_query },
@@ -62,14 +65,12 @@ provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *theirs,
 static int
 load_providers(void)
 {
-	/* For the life of the process, and known to it until then. */
-	static OSSL_PROVIDER	*normal, *ours;
-
-	if ((normal = OSSL_PROVIDER_load(NULL, "default")) == NULL ||
-	    OSSL_PROVIDER_add_builtin(NULL, "keyholder", provider_init) != 1)
-		return 0;
-	ours = OSSL_PROVIDER_load(NULL, "keyholder");
-	return ours != NULL;
+	if ((provider_default = OSSL_PROVIDER_load(NULL, "default")) == NULL)
+		return -1;
+	if (OSSL_PROVIDER_add_builtin(NULL, "keyholder", provider_init) != 1)
+		return -1;
+	provider_own = OSSL_PROVIDER_load(NULL, "keyholder");
+	return provider_own == NULL ? -1 : 0;
 }
 
 int
@@ -84,7 +85,7 @@ port_tls_init(const char **what)
 	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_LOAD_CONFIG,
 	    NULL) != 1)
 		*what = "OpenSSL's configuration";
-	else if (!load_providers())
+	else if (load_providers() == -1)
 		*what = "OpenSSL's providers";
 	else if (RAND_bytes(&octet, 1) != 1)
 		*what = "OpenSSL's random numbers";

@@ -1054,8 +1054,12 @@ class Conn:
         self.rcpts = []
         self.chunks = []
 
+    def ehlo_words(self):
+        """What EHLO is answered with behind our name."""
+        return list(self.server.ehlo)
+
     def _do_ehlo(self, arg, verb):
-        lines = [self.server.name] + list(self.server.ehlo)
+        lines = [self.server.name] + self.ehlo_words()
         text = b""
         for n, line in enumerate(lines):
             if isinstance(line, str):
@@ -1241,6 +1245,8 @@ class ScriptedServer:
     grow as things happen; wait_for_* wait for them.
     """
 
+    conn_class = Conn
+
     def __init__(self, address="127.0.0.1", port=0, ehlo=GOOD_EHLO,
                  replies=None, name="server.test.example", auth=None,
                  lenient=False, delay=0, rcvbuf=None, accept=True,
@@ -1352,7 +1358,8 @@ class ScriptedServer:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
-                conn = Conn(self, sock, peer, len(self.conns) + 1)
+                conn = self.conn_class(self, sock, peer,
+                                       len(self.conns) + 1)
                 self.conns.append(conn)
             threading.Thread(target=conn.serve, daemon=True).start()
 
@@ -1697,9 +1704,13 @@ class Proxy:
     def settle(self, timeout=10):
         """Wait until every child has made its set-up: listening begins
         before, and what is logged or killed then meets another state."""
+        want = {"logger", "worker"}
+        if re.search(r"^\s*pki\b", self.conf, re.M):
+            want.add("keyholder")
+
         def is_settled():
             roles = self.roles()
-            if set(roles.values()) != {"logger", "worker"}:
+            if set(roles.values()) != want:
                 return False
             return all(_has_dropped(pid) for pid in roles)
         wait_until(is_settled, timeout, lambda: "the children: %r\n%s" % (

@@ -948,7 +948,7 @@ def test_reply_octet_by_octet_has_an_end(stage):
 # What smtpproxyd(8), MEMORY, says that a session can hold at most, and a
 # worker beside its sessions; in KiB.
 SESSION_MOST = 1280
-WORKER_MOST = 32 * MIB
+WORKER_MOST = 16 * MIB
 
 LONGEST_REPLY = (b"250-" + b"x" * 2042 + b"\r\n") * 63 + \
     b"250 " + b"x" * 2042 + b"\r\n"

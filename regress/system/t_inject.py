@@ -567,7 +567,7 @@ def workload_of(site):
 
 def calls_of(site):
     """Which of its calls fail."""
-    if site.function in ("io_receive", "io_send"):
+    if site.function in ("io_recv", "io_send_clear"):
         return 1, 2, 3, 5, 8, 12, 18, 25, 40, 60, 80
     # After that, the parent takes no one for a second.
     return (1, 5) if site.symbol == "accept4" else (1, 2, 5, 12)
@@ -596,7 +596,7 @@ def cases_of(role, workload):
 
 
 # A client's own connection breaks there.
-OWN_END = ("io_receive", "io_send", "parent_refuse")
+OWN_END = ("io_recv", "io_send_clear", "parent_refuse")
 
 REASON = re.compile(
     r"\b(lost|could not|cannot|paused|refused|killed by|ended with|failed|"

@@ -14,7 +14,7 @@ BUILD="gcc libc6-dev make pkg-config bison libbsd-dev libseccomp-dev
 # libraries of python3's scripts are only the standard ones.
 TEST="check clang clang-tidy cppcheck bmake byacc mandoc valgrind swaks
     libio-socket-inet6-perl libnet-ssleay-perl python3 iproute2 nftables
-    iptables openssl procps util-linux binutils"
+    iptables openssl ca-certificates procps util-linux binutils"
 
 USERS="_smtpproxyd _smtpproxyk"
 EMPTY=/var/empty

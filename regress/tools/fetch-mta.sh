@@ -1,8 +1,9 @@
 #!/bin/sh
 #
-# Unpack the mail servers that the system tests talk to, each into a folder
-# of its own below DIR.  None is ever installed: their packages conflict with
-# one another, and with the mail server that the admin of this machine runs.
+# Unpack the mail servers that the system tests talk to, and the proxies they
+# run beside ours (HAProxy; nginx for comparison), each into a folder of its
+# own below DIR.  None is ever installed: their packages conflict with one
+# another, and with what the admin of this machine runs.
 # A second run finds the stamps and takes no time.
 #
 # usage: fetch-mta.sh DIR          (as root on Debian 12)
@@ -12,14 +13,16 @@ set -eu
 # What the unpacked programs need at run time, installed by name.
 LIBS="libcrypt1 libdb5.3 libevent-2.1-7 libgnutls-dane0 libgnutls30 libicu72
     libidn12 libidn2-0 libldap-2.5-0 liblockfile1 libnsl2 libpam0g
-    libpcre2-8-0 libsasl2-2 libsigsegv2 libssl3 libwrap0 zlib1g"
+    libpcre2-8-0 libsasl2-2 libsigsegv2 libssl3 libsystemd0 libwrap0 zlib1g"
 
 # name, the upstream version the tests were written against, packages; the
 # first package is the one whose version counts.
 SERVERS="postfix 3.7.11 postfix
 exim 4.96 exim4-daemon-light exim4-base
 opensmtpd 6.8.0p2 opensmtpd
-sendmail 8.17.1.9 sendmail-bin sendmail-base sendmail-cf m4"
+sendmail 8.17.1.9 sendmail-bin sendmail-base sendmail-cf m4
+haproxy 2.6.12 haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
+nginx 1.22.1 nginx libnginx-mod-mail"
 
 die()
 {

@@ -317,8 +317,8 @@ END_TEST
 /* The header is taken off, in pieces too, and the client is another one. */
 START_TEST(test_proxied)
 {
-	static const char	header[] =
-				    "PROXY TCP4 198.51.100.7 192.0.2.25 99 25\r\n";
+	static const char	header[] = "PROXY TCP4 198.51.100.7 "
+				    "192.0.2.25 99 25\r\n";
 	const char		*c;
 	char			 octet[2] = "";
 

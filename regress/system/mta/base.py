@@ -28,6 +28,8 @@ import time
 import lib
 
 BOX_UID = 2000      # the user who owns every mailbox
+TLS_CERT = "/etc/tls.pem"
+TLS_KEY = "/etc/tls.key"
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/:/bin/false
@@ -153,6 +155,8 @@ class Mta:
     hostname    the name it greets with
     extra       lines for its main configuration file, in its own language
     max_size    largest message it takes, in octets
+    tls         (certificates, key) in PEM: STARTTLS is offered with them
+    etc         further files of its file system: (path, text) pairs
 
     Use as a context manager, or start() and stop().
     """
@@ -163,13 +167,15 @@ class Mta:
 
     def __init__(self, port=25, addresses=("127.0.0.1", "::1"),
                  domain="test.example", hostname=None, extra="",
-                 max_size=64 * 1024 * 1024):
+                 max_size=64 * 1024 * 1024, tls=None, etc=()):
         self.port = port
         self.addresses = tuple(addresses)
         self.domain = domain
         self.hostname = hostname or "%s.%s" % (self.name, domain)
         self.extra = extra
         self.max_size = max_size
+        self.tls = tls
+        self.etc = dict(etc)
         self.work = None
         self.proc = None
         self._devlog = None
@@ -381,7 +387,10 @@ class Mta:
                     "hosts: files\nservices: files\n")
         self._write("etc/mailname", self.hostname + "\n")
         self._write("share/start", self.command())
-        for path, text in self.files().items():
+        files = {**self.files(), **self.etc}
+        if self.tls is not None:
+            files[TLS_CERT], files[TLS_KEY] = self.tls
+        for path, text in files.items():
             self._write("tree/" + path.lstrip("/"), text)
         open(self.log_path, "ab").close()
 
@@ -404,7 +413,8 @@ class Mta:
             os.unlink(path)
         with open(path, "w") as f:
             f.write(text)
-        os.chmod(path, 0o755 if text.startswith("#!") else 0o644)
+        os.chmod(path, 0o755 if text.startswith("#!") else
+                 0o600 if "PRIVATE KEY" in text else 0o644)
         # Postfix waits for a file that was changed just now to settle.
         past = time.time() - 3600
         os.utime(path, (past, past))

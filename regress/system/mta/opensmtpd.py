@@ -7,7 +7,7 @@ It offers neither PIPELINING nor CHUNKING, answers pipelined commands with 500
 and a close, and takes lines that end in LF alone: a lenient destination.
 """
 
-from mta.base import Mta
+from mta.base import Mta, TLS_CERT, TLS_KEY
 
 
 class OpenSMTPD(Mta):
@@ -18,20 +18,27 @@ class OpenSMTPD(Mta):
     CONFIG = """
 table boxes {{ "@" = "box" }}
 smtp max-message-size {max_size}
+{tls}
 {listen}
 {extra}
 action "save" maildir "/srv/mail" virtual <boxes>
 match from any for domain "{domain}" action "save"
 """
 
+    TLS = """pki mail cert "%s"
+pki mail key "%s"
+""" % (TLS_CERT, TLS_KEY)
+
     def files(self):
-        listen = "\n".join("listen on %s port %d hostname %s"
-                           % (a, self.port, self.hostname)
+        words = "" if self.tls is None else "tls pki mail"
+        listen = "\n".join("listen on %s port %d %s hostname %s"
+                           % (a, self.port, words, self.hostname)
                            for a in self.addresses)
         return {
             "/etc/smtpd.conf": self.CONFIG.format(
                 domain=self.domain, listen=listen, extra=self.extra,
-                max_size=self.max_size),
+                max_size=self.max_size,
+                tls="" if self.tls is None else self.TLS),
         }
 
     def command(self):

@@ -7,12 +7,14 @@ ones are off, and long lines stay whole.  A message whose first line is no
 header gets an empty line in front of it.
 Its stock smtpd_forbid_bare_newline = no ends DATA at LF.LF: a lenient
 destination.
+
+    master    lines for master.cf: further services
 """
 
 import os
 
 import lib
-from mta.base import Mta, BOX_UID
+from mta.base import Mta, BOX_UID, TLS_CERT, TLS_KEY
 
 
 class Postfix(Mta):
@@ -71,8 +73,21 @@ smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_peername_lookup = no
 in_flow_delay = 0
+{tls}
 {extra}
 """
+
+    TLS = """
+smtpd_tls_security_level = may
+smtpd_tls_loglevel = 1
+smtpd_tls_received_header = yes
+smtpd_tls_cert_file = %s
+smtpd_tls_key_file = %s
+""" % (TLS_CERT, TLS_KEY)
+
+    def __init__(self, master="", **kw):
+        super().__init__(**kw)
+        self.master = master
 
     def files(self):
         listen = "\n".join(
@@ -83,8 +98,10 @@ in_flow_delay = 0
             "/etc/postfix/main.cf": self.MAIN.format(
                 hostname=self.hostname, domain=self.domain, uid=BOX_UID,
                 interfaces=" ".join(self.addresses), extra=self.extra,
-                max_size=self.max_size),
-            "/etc/postfix/master.cf": self.MASTER.format(listen=listen),
+                max_size=self.max_size,
+                tls="" if self.tls is None else self.TLS),
+            "/etc/postfix/master.cf":
+                self.MASTER.format(listen=listen) + self.master,
         }
 
     def command(self):
