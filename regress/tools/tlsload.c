@@ -17,6 +17,8 @@
  * A session is: connect, greeting, EHLO, STARTTLS, handshake, EHLO, QUIT.
  * No certificate is checked; X25519 and one cipher of each version are offered
  * (and P-256, for its certificates), so that every server does the same work.
+ * Segments are acknowledged at once: else a server without TCP_NODELAY waits
+ * 40 ms for that where it writes twice, and is found with cold caches.
  * The result is one line of JSON, with times in milliseconds of sessions and of
  * their handshakes.  Exit 1 if one failed, or was not resumed with -r.
  */
@@ -303,7 +305,10 @@ session_read(struct session *s)
 {
 	size_t	room = IN_SIZE - s->in_used;
 	ssize_t	n;
+	int	on = 1;
 
+	/* It lasts for a while only.  Without it nginx is asleep mostly. */
+	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 	if (s->ssl != NULL) {
 		ERR_clear_error();
 		n = SSL_read(s->ssl, s->in + s->in_used, (int)room);
