@@ -144,6 +144,15 @@ def wrong_name():
     return certificate(names=("else.test.example",))
 
 
+def pem(cert=None):
+    """(certificates, key) of a Certificate as text, for a mail server."""
+    texts = []
+    for path in cert or certificate():
+        with open(path) as f:
+            texts.append(f.read())
+    return tuple(texts)
+
+
 def leaf_der(cert):
     """The certificate itself, as a peer sees it."""
     with open(cert.cert) as f:

@@ -46,10 +46,10 @@ def postfix(**more):
     return lib.shared(Postfix, port=PLAIN, master=master, **more)
 
 
-def to(kind, server, v=4, words="", extra=""):
+def to(kind, server, v=4):
     """A proxy whose destination is told in this way."""
     return Proxy.to(server, listen=[(LOOPBACK[v], lib.free_port())],
-                    extra="identity %s\n%s" % (kind, extra))
+                    extra="identity " + kind)
 
 
 def client_of(proxy, v=4):
@@ -378,13 +378,15 @@ def test_v2_with_a_wildcard_listener(v):
 CLIENT_CERT = "/CN=someone"
 
 
-@lib.cases("way", [("IPv4", 4, False), ("IPv6", 6, False),
-                   ("with a certificate", 4, True)])
-def test_v2_carries_facts_of_smtps(_, v, has_cert):
+@lib.cases("way", [("IPv4", 4, None), ("IPv6", 6, None),
+                   ("with a certificate", 4, lib_tls.ROOT),
+                   ("with one of others", 4, "Other Root")])
+def test_v2_carries_facts_of_smtps(_, v, ca):
     """The destination is connected to behind the handshake, so it can be told
-    what came of it."""
-    cert = lib_tls.certificate(use="client", subject=CLIENT_CERT) \
-        if has_cert else None
+    what came of it; a certificate that was not verified proves nothing."""
+    cert = lib_tls.certificate(use="client", subject=CLIENT_CERT, ca=ca) \
+        if ca else None
+    has_cert = ca == lib_tls.ROOT
     with ScriptedServer(replies={"connect": take_v2}) as server, \
             lib_tls.proxy(server, address=LOOPBACK[v],
                           listen="smtps verify pki mx " + lib_tls.ca(),
@@ -404,6 +406,65 @@ def test_v2_carries_facts_of_smtps(_, v, has_cert):
                                         if has_cert else 0))
         check_equal(verify == 0, has_cert)
         check_equal(facts.get(SSL_CN), b"CN=someone" if has_cert else None)
+
+
+def test_haproxy_reads_the_name():
+    """The TLV with the name, as another reader understands it."""
+    with ScriptedServer() as server:
+        front = Front(server.at, "accept-proxy")
+        with HAProxy(front) as haproxy, \
+                lib_tls.proxy(front, listen="smtps pki mx",
+                              extra="identity proxy-v2") as proxy:
+            c = lib_tls.implicit(proxy)
+            port = c.name[1]
+            deliver(c, greeted=True)
+            haproxy.wait_for_log("front=127.0.0.1:%d client=127.0.0.1:%d "
+                                 "authority=%s" % (proxy.port, port,
+                                                   lib_tls.NAME))
+
+
+def test_a_failed_handshake_reaches_no_destination():
+    with ScriptedServer(replies={"connect": take_v2}) as server, \
+            lib_tls.proxy(server, listen="smtps pki mx",
+                          extra="identity proxy-v2") as proxy:
+        c = RawClient(proxy.address, proxy.port)
+        c.send(b"EHLO client.example\r\n")
+        c.read_all()
+        lib_tls.session(proxy)
+        check_equal(len(server.conns), 0, "connections")
+
+
+# --- Beside TLS -------------------------------------------------------------
+
+def test_clients_cannot_say_it_in_tls_either():
+    postfix()
+    with lib_tls.proxy(("127.0.0.1", PORTS["xclient"]), listen="tls pki mx",
+                       extra="identity xclient") as proxy:
+        c = lib_tls.starttls(proxy)
+        for verb in ("XCLIENT", "XFORWARD", "PROXY"):
+            check(verb not in c.words, "%r" % c.words)
+            c.cmd("%s ADDR=198.51.100.1" % verb, 502)
+        c.cmd("PROXY TCP4 198.51.100.1 192.0.2.1 1 25", 502)
+        c.expect(421)
+
+
+@lib.cases("kind", ["xclient", "xforward"])
+def test_behind_tls_to_postfix(kind):
+    """It is told in the TLS of the destination's leg, once that stands."""
+    port = lib.free_port()
+    master = SERVICE.format("127.0.0.1", port, TRUSTS[kind])
+    with Postfix(port=lib.free_port(), master=master, tls=lib_tls.pem(),
+                 extra="smtpd_tls_security_level = encrypt") as mta, \
+            lib_tls.proxy((lib_tls.NAME, port), listen="tls pki mx",
+                          forward="tls " + lib_tls.ca(),
+                          extra="identity " + kind) as proxy:
+        c = lib_tls.starttls(proxy, source=lib.add_address(CLIENT[4]))
+        found = mta.find(deliver(c, greeted=True))[0]
+        check_match(b"using TLSv1.3", found.added)
+        if kind == "xclient":
+            check_match(literal(4), found.added)
+        else:
+            mta.wait_for_log("orig_client=\\S*" + literal(4))
 
 
 if __name__ == "__main__":
