@@ -191,6 +191,11 @@ class Mta:
         """Shell lines that end in exec of the server in the foreground."""
         raise NotImplementedError
 
+    @property
+    def at(self):
+        """(address, port)"""
+        return self.addresses[0], self.port
+
     # Life.
 
     def start(self, timeout=30):
