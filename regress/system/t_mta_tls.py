@@ -12,7 +12,8 @@ from mta.postfix import Postfix
 
 CA = "/etc/ca.pem"
 FAR = "far.example"
-BODY = b"..two dots\r\n.\r\n.one dot\r\n" + b"x" * 900 + b"\r\n\r\nFrom here\r\n"
+BODY = (b"..two dots\r\n.\r\n.one dot\r\n" + b"x" * 900 +
+        b"\r\n\r\nFrom here\r\n")
 
 
 def text(path):
