@@ -34,6 +34,7 @@ def secure(mta, **kw):
 
 
 @lib.cases("mta", [Postfix, Exim])
+@lib.long
 def test_behind(mta_class):
     """Its extensions are those that it has in TLS, and octets arrive."""
     with with_tls(mta_class) as mta, secure(mta) as proxy:
@@ -57,6 +58,7 @@ def test_behind(mta_class):
         check(record["dest_verify"] == "ok", lambda: "%r" % record)
 
 
+@lib.long
 def test_swaks():
     with with_tls(Postfix) as mta, secure(mta) as proxy:
         if shutil.which("swaks") is None:
@@ -111,6 +113,7 @@ def client(mta_class, proxy, name):
 
 
 @lib.cases("mta", [Postfix, Exim])
+@lib.long
 def test_in_front(mta_class):
     """A client that verifies, and behind the proxy another that offers."""
     with with_tls(Postfix, domain=FAR) as behind, \
@@ -130,6 +133,7 @@ def test_in_front(mta_class):
         check_match(r"TLSv1\.[23]$", record["dest_tls"])
 
 
+@lib.long
 def test_a_client_that_verifies_another_name():
     """It does not trust the proxy's certificate, and keeps its mail."""
     with with_tls(Postfix, domain=FAR) as behind, secure(behind) as proxy, \
