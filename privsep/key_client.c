@@ -38,6 +38,7 @@ static struct {
 	struct key_waits	 done;		/* to be woken */
 	size_t			 nsent;
 	uint64_t		 last_id;
+	int			 is_stuck;	/* it was waited for in vain */
 	int64_t			 away_ms;	/* without keyholder since */
 	struct msg_writer	 writer;	/* too large for the stack */
 } kc;
@@ -186,6 +187,7 @@ void
 key_client_on_peer(struct chan *ch)
 {
 	kc.chan = ch;
+	kc.is_stuck = 0;
 	key_client_pump();
 }
 
@@ -200,6 +202,7 @@ key_client_on_msg(struct chan *ch, struct msg *m, void *arg)
 	(void)arg;
 	msg_reader_init(&r, m);
 	octets = msg_octets(&r, &len);
+	kc.is_stuck = 0;
 	if (m->type != MSG_SIGNED || msg_done(&r) == -1 ||
 	    len > TLS_SIGNATURE_MAX) {
 		chan_violation(ch, m->type, "content");
@@ -269,8 +272,10 @@ key_client_block(struct key_wait *w)
 	int64_t		end_ms, left_ms;
 
 	end_ms = port_now_ms() + KEY_CLIENT_BLOCK_MS;
-	while (w->state == KEY_SENT) {
+	/* Once is enough: the worker has others to serve, and must answer. */
+	while (w->state == KEY_SENT && !kc.is_stuck) {
 		if ((left_ms = end_ms - port_now_ms()) <= 0) {
+			kc.is_stuck = 1;
 			log_warnx("keyholder: no signature in %d ms",
 			    KEY_CLIENT_BLOCK_MS);
 			break;

@@ -46,12 +46,20 @@ keyfile_open(struct keyfile *f, const char *path, struct conf_why *why)
 }
 
 static int
-keyfile_check_key(const struct keyfile *f, struct conf_why *why)
+keyfile_check_owner(const struct keyfile *f, struct conf_why *why)
 {
 	if (f->st.st_uid != 0 && f->st.st_uid != geteuid())
 		return conf_fail(why, "%s belongs to user %lu, expected root "
 		    "or the user that starts the program", f->path,
 		    (unsigned long)f->st.st_uid);
+	return 0;
+}
+
+static int
+keyfile_check_key(const struct keyfile *f, struct conf_why *why)
+{
+	if (keyfile_check_owner(f, why) == -1)
+		return -1;
 	if ((f->st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return conf_fail(why, "%s can be used by others (mode %04o), "
 		    "expected permission for its owner only", f->path,
@@ -62,6 +70,8 @@ keyfile_check_key(const struct keyfile *f, struct conf_why *why)
 static int
 keyfile_check_cert(const struct keyfile *f, struct conf_why *why)
 {
+	if (keyfile_check_owner(f, why) == -1)
+		return -1;
 	if ((f->st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return conf_fail(why, "%s can be written by others (mode "
 		    "%04o), expected write permission for its owner only",

@@ -21,8 +21,8 @@ int	keyfile_read_key(const char *path, uint8_t *octets, size_t *len,
 	    struct conf_why *);
 
 /*
- * A file of certificates: a regular one that its owner alone may write, at
- * most max octets.
+ * A file of certificates: a regular one of root or of the caller, that its
+ * owner alone may write, at most max octets.
  *   returns   0 with *octets (malloc'd, the caller's to free, a NUL behind the
  *             last), or -1 with why
  */

@@ -115,15 +115,26 @@ parent_on_ready(struct proc_child *child, void *arg)
 	uint32_t		 max = proc_child_max_files(child);
 
 	(void)arg;
+	parent.has_been_ready |= ROLE(proc_child_role(child));
 	if (proc_child_role(child) != PROC_WORKER)
 		return;
-	parent.is_started = 1;
 	w = parent_worker_of(child);
 	w->child = child;
 	w->max_sessions = max > WORKER_RESERVE + 2 ?
 	    (max - WORKER_RESERVE) / 2 : 1;
 	w->tokens = CONNECT_BURST;
 	w->bucket_ms = parent.loop.now_ms;
+}
+
+/* Whatever is needed to serve was there once. */
+static int
+parent_has_started(void)
+{
+	unsigned int	needed = ROLE(PROC_WORKER);
+
+	if (parent.conf->npkis > 0)
+		needed |= ROLE(PROC_KEYHOLDER);
+	return (parent.has_been_ready & needed) == needed;
 }
 
 /* What fails before anything served is an error of the start. */
@@ -133,7 +144,7 @@ parent_on_failed(struct proc_child *child, const char *why, void *arg)
 	(void)child;
 	(void)why;			/* was logged */
 	(void)arg;
-	if (parent.is_started || parent.is_stopping)
+	if (parent_has_started() || parent.is_stopping)
 		return;
 	parent.status = 1;
 	parent.is_stopping = 1;

@@ -39,7 +39,7 @@ struct parent {
 	int			 is_short;	/* of descriptors: was logged */
 	int			 is_full;	/* all workers: was logged */
 	int			 is_accepting;
-	int			 is_started;	/* a worker was ready once */
+	unsigned int		 has_been_ready;	/* ROLE() mask */
 	int			 is_stopping;
 	int			 status;	/* of our exit */
 };

@@ -5,11 +5,15 @@
  */
 #include "parent_load.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "../privsep/chan.h"
 #include "conf_load.h"
+#include "conf_wire.h"
 #include "keycheck.h"
 #include "keyfile.h"
+#include "messages.h"
 #include "resolve.h"
 
 struct load {
@@ -86,6 +90,38 @@ load_check_ciphers(void *arg, const char *list, struct conf_why *why)
 	return keycheck_ciphers(k, list, why);
 }
 
+static int
+load_count(void *arg, const uint8_t *octets, size_t len)
+{
+	size_t	*n = arg;
+
+	(void)octets;
+	(void)len;
+	(*n)++;
+	return 0;
+}
+
+/*
+ * A worker takes it in one go: what its channel does not hold would never
+ * come.
+ */
+static int
+load_is_too_large(const char *file, const struct conf *c)
+{
+	const struct conf_blob	*b;
+	size_t			 n = 2;
+
+	(void)conf_wire_write(c, load_count, &n);
+	for (b = c->blobs; b != NULL; b = b->next)
+		n += b->len / CONF_PIECE_MAX + 1;
+	if (n <= CHAN_QUEUE_MAX)
+		return 0;
+	(void)fprintf(stderr, "%s: too large, %zu messages to a worker, "
+	    "expected at most %d: fewer files of certificates, or several "
+	    "in one\n", file, n, CHAN_QUEUE_MAX);
+	return 1;
+}
+
 struct conf *
 parent_load(const char *file, const char *self_path)
 {
@@ -104,5 +140,8 @@ parent_load(const char *file, const char *self_path)
 	l.self_path = self_path;
 	c = conf_load(file, &hooks, &l);
 	load_end_children(&l);
-	return c;
+	if (c == NULL || !load_is_too_large(file, c))
+		return c;
+	conf_free(c);
+	return NULL;
 }

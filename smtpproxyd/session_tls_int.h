@@ -23,7 +23,6 @@
 /* A certificate of a listener. */
 struct tls_cert {
 	SSL_CTX		*ctx;
-	const char	*name;		/* its pki's; the configuration's */
 };
 
 /* A listener, or starttls terminate. */

@@ -181,9 +181,6 @@ server_find(const struct tls_server *s, const char *name)
 {
 	size_t	i;
 
-	for (i = 0; i < s->ncerts; i++)
-		if (str_is_equal_nocase(name, strlen(name), s->certs[i].name))
-			return &s->certs[i];
 	/* To X509_check_host() ".example" would be any name below. */
 	if (!str_is_hostname(name))
 		return NULL;
@@ -223,12 +220,17 @@ server_add_cert(struct tls_files *f, struct tls_server *s,
 
 	if ((cert->ctx = ctx_new(f, r, 1)) == NULL)
 		return -1;
-	cert->name = p->name;
 	s->ncerts++;
 	if (server_set_cert(f, cert->ctx, p) == -1 ||
 	    server_set_verify(f, cert->ctx, c) == -1 ||
 	    server_set_context(f, cert->ctx, r, listener, c) == -1)
 		return -1;
+	/*
+	 * With 1.2 a session that is resumed hides the name that it asks for,
+	 * by which starttls terminate checks the destination.
+	 */
+	if (listener == UINT32_MAX)
+		return 0;
 	return port_tls_set_tickets(cert->ctx, f->tickets);
 }
 

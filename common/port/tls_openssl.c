@@ -109,7 +109,12 @@ port_tls_name(void)
 void
 port_tls_idle(SSL *ssl)
 {
-	(void)SSL_free_buffers(ssl);	/* not where there is something */
+	/*
+	 * Not where there is something, nor inside of a record, of which
+	 * versions before 3.0.14 free what they need still (CVE-2024-4741).
+	 */
+	if (strcmp(SSL_rstate_string(ssl), "RH") == 0)
+		(void)SSL_free_buffers(ssl);
 }
 
 int

@@ -12,6 +12,7 @@ from lib import Skip, check, check_match
 LONG = True
 
 
+@lib.long
 def test_tls():
     if not os.path.exists(os.path.join(lib.mta_dir(), "nginx")):
         raise Skip("no nginx: make test-deps")

@@ -73,6 +73,7 @@ def literal(v):
 
 
 @lib.cases("way", WAYS)
+@lib.long
 def test_postfix_knows_the_client(_, kind, v):
     mta = postfix()
     with to(kind, ("127.0.0.1", PORTS[kind]), v) as proxy:
@@ -97,6 +98,7 @@ def test_postfix_knows_the_client(_, kind, v):
 
 # --- XCLIENT ----------------------------------------------------------------
 
+@lib.long
 def test_xclient_where_it_is_not_offered():
     mta = postfix()
     with to("xclient", mta) as proxy:
@@ -107,6 +109,7 @@ def test_xclient_where_it_is_not_offered():
         check("session" in line, line)
 
 
+@lib.long
 def test_xclient_goes_to_one_that_offers_it():
     """The first of two destinations does not know it: the second is used."""
     postfix()
@@ -170,6 +173,7 @@ def test_xclient_refused(reply):
 
 
 @lib.cases("reply", ["554 5.7.1 listed", "421 4.7.0 too many of yours"])
+@lib.long
 def test_xclient_judges_the_client(reply):
     """As a greeting does: it is for the client to hear."""
     with ScriptedServer(ehlo=XCLIENT_OFFER,
@@ -210,6 +214,7 @@ def try_helo(c, helo):
 
 
 @lib.cases("helo", HOSTILE)
+@lib.long
 def test_xforward_and_a_hostile_helo(_, helo):
     with ScriptedServer(ehlo=XFORWARD_OFFER, replies={
             "XFORWARD": "250 2.0.0 fine"}) as server, \
@@ -233,6 +238,7 @@ def test_xforward_and_a_hostile_helo(_, helo):
                       ("bare LF", b"a\nXFORWARD ADDR=192.0.2.1"),
                       ("bare CR", b"a\rXFORWARD ADDR=192.0.2.1"),
                       ("NUL", b"a\0b")])
+@lib.long
 def test_a_helo_of_two_lines(_, octets):
     """CR LF ends the command, whatever stands behind it is one of the
     client's; anything else that might end a line is refused."""
@@ -264,6 +270,7 @@ def test_xforward_for_each_message():
         check_equal(idents, [sess + b".%d" % n for n in (1, 2, 3)])
 
 
+@lib.long
 def test_postfix_passes_the_helo_on():
     """Through Postfix and out again by its own XFORWARD: decoded there."""
     with ScriptedServer(ehlo=XFORWARD_OFFER, replies={
@@ -289,6 +296,7 @@ def test_postfix_passes_the_helo_on():
 
 
 @lib.cases("kind", ["xclient", "xforward"])
+@lib.long
 def test_clients_cannot_say_it(kind):
     """Where the destination would believe it."""
     postfix()
@@ -306,6 +314,7 @@ def test_clients_cannot_say_it(kind):
 # --- PROXY ------------------------------------------------------------------
 
 @lib.cases("way", [w for w in WAYS if w[1].startswith("proxy")])
+@lib.long
 def test_haproxy_takes_our_header(_, kind, v):
     with ScriptedServer() as server:
         front = Front(server.at, "accept-proxy", "send-proxy")
@@ -408,6 +417,7 @@ def test_v2_carries_facts_of_smtps(_, v, ca):
         check_equal(facts.get(SSL_CN), b"CN=someone" if has_cert else None)
 
 
+@lib.long
 def test_haproxy_reads_the_name():
     """The TLV with the name, as another reader understands it."""
     with ScriptedServer() as server:
@@ -448,6 +458,7 @@ def test_clients_cannot_say_it_in_tls_either():
         c.expect(421)
 
 
+@lib.long
 @lib.cases("kind", ["xclient", "xforward"])
 def test_behind_tls_to_postfix(kind):
     """It is told in the TLS of the destination's leg, once that stands."""

@@ -34,6 +34,7 @@ def ended(proxy, **fields):
 
 
 @lib.cases("version", ["send-proxy", "send-proxy-v2"])
+@lib.long
 def test_haproxy_in_front(version):
     with ScriptedServer() as server, balanced(server) as proxy:
         front = Front((proxy.address, proxy.port), server=version)
@@ -47,6 +48,7 @@ def test_haproxy_in_front(version):
             check_match(r"127\.0\.0\.1:\d+$", record["proxy"])
 
 
+@lib.long
 def test_health_checks_of_haproxy():
     """With send-proxy-v2 they say LOCAL; HAProxy finds the proxy up."""
     with ScriptedServer() as server, balanced(server) as proxy:
@@ -106,6 +108,7 @@ def test_not_well_formed(_, header):
 
 
 @lib.cases("words", ["", "others plain"])
+@lib.long
 def test_strangers(words):
     with ScriptedServer() as server, balanced(server, words) as proxy:
         source = lib.add_address(STRANGER)
@@ -126,6 +129,7 @@ def test_strangers(words):
 
 
 @lib.cases("header", HEADERS)
+@lib.long
 def test_tls_behind_it_in_one_segment(_, header):
     context = lib_tls.client_context("1.3")
     with ScriptedServer() as server, \
@@ -156,6 +160,7 @@ def test_tls_behind_it_in_one_segment(_, header):
         check_equal(record["client"], CLIENT + ":4321")
 
 
+@lib.long
 def test_on_to_xclient():
     """Who is told is told of the client, not of the balancer."""
     offer = ("XCLIENT NAME ADDR PORT DESTADDR DESTPORT",)
@@ -172,6 +177,7 @@ def test_on_to_xclient():
                            b"PORT=4321 DESTADDR=192.0.2.25 DESTPORT=25"])
 
 
+@lib.long
 @lib.cases("version", ["send-proxy", "send-proxy-v2"])
 def test_from_haproxy_on_to_postfix(version):
     """HAProxy's word, and ours: Postfix knows the client all the same."""
@@ -213,6 +219,7 @@ def test_a_header_has_ten_seconds():
                             reason="timeout: no PROXY header")
 
 
+@lib.long
 def test_not_counted_as_the_balancer():
     with ScriptedServer() as server, \
             balanced(server, extra="max-sessions-per-client 1") as proxy:

@@ -105,7 +105,9 @@ static const struct {
 	    "for its owner only" },
 	{ 9,		0600, 65534,
 	    " belongs to user 65534, expected root or the user that starts "
-	    "the program", NULL }
+	    "the program",
+	    " belongs to user 65534, expected root or the user that starts "
+	    "the program" }
 };
 
 START_TEST(key_forms)

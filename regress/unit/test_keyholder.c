@@ -298,14 +298,31 @@ start(void)
 	send_drop();
 }
 
+/* Once for all: an RSA key is slow to be found. */
+static void
+make_keys(void)
+{
+	keys[KEY_RSA] = sample_key(EVP_PKEY_RSA);
+	keys[KEY_EC] = sample_key(EVP_PKEY_EC);
+	keys[KEY_ED] = sample_key(EVP_PKEY_ED25519);
+}
+
+static void
+free_keys(void)
+{
+	int	i;
+
+	for (i = 0; i < KEYS; i++) {
+		EVP_PKEY_free(keys[i]);
+		keys[i] = NULL;
+	}
+}
+
 /* In service: three keys, and two workers that may use all. */
 static void
 set_up(void)
 {
 	start();
-	keys[KEY_RSA] = sample_key(EVP_PKEY_RSA);
-	keys[KEY_EC] = sample_key(EVP_PKEY_EC);
-	keys[KEY_ED] = sample_key(EVP_PKEY_ED25519);
 	send_peer(&logger, PROC_LOGGER, 0, 1);
 	send_pkey(KEY_RSA);
 	send_pkey(KEY_EC);
@@ -331,16 +348,12 @@ ended_with(void)
 static void
 tear_down(void)
 {
-	int	i;
-
 	if (pid != 0) {
 		/* It serves to the end, whatever was said to it. */
 		ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
 		(void)kill(pid, SIGKILL);
 		(void)ended_with();
 	}
-	for (i = 0; i < KEYS; i++)
-		EVP_PKEY_free(keys[i]);
 	chan_close(&parent);
 	chan_close(&logger);
 	chan_close(&workers[0]);
@@ -636,7 +649,6 @@ START_TEST(parent_lies)
 	int	status;
 
 	start();
-	keys[KEY_RSA] = sample_key(EVP_PKEY_RSA);
 	send_pkey(KEY_RSA);
 	send_key(nonsense_rows[_i], "x", 1);
 	WAIT(strstr(failed, "KEY: malformed") != NULL);
@@ -684,6 +696,7 @@ main(int argc, char *argv[], char *envp[])
 
 	port_title_init(argc, argv, envp);
 	tcase_set_timeout(tc, 30);
+	tcase_add_unchecked_fixture(tc, make_keys, free_keys);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, signs, 0, NROWS(signed_rows));
 	tcase_add_loop_test(tc, refuses, 0, NROWS(refused_rows));
@@ -694,6 +707,7 @@ main(int argc, char *argv[], char *envp[])
 	tcase_add_loop_test(tc, ends, 0, 2);
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(own, 30);
+	tcase_add_unchecked_fixture(own, make_keys, free_keys);
 	tcase_add_checked_fixture(own, NULL, tear_down);
 	tcase_add_loop_test(own, parent_lies, 0, NROWS(nonsense_rows));
 	tcase_add_test(own, no_keys);

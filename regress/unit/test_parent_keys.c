@@ -28,7 +28,7 @@
 
 #define NROWS(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define CHILD_FD	3
-#define WAIT_MS		10000
+#define WAIT_MS		40000	/* under memcheck; 256 keys */
 #define NWORKERS	2
 #define ECDSA_P256	0x0403		/* TLS SignatureScheme */
 

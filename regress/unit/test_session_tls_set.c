@@ -20,14 +20,14 @@ static const struct sni_row {
 	{ NULL,				TP_MX },
 	{ "mx.example",			TP_MX },
 	{ "MX.EXAMPLE",			TP_MX },
-	{ "wild",			TP_WILD },	/* the pki's name */
+	{ "wild",			TP_MX },	/* the pki's name */
 	{ "a.wild.example",		TP_WILD },
 	{ "A.Wild.Example",		TP_WILD },
 	{ "a.b.wild.example",		TP_MX },	/* one label only */
 	{ "wild.example",		TP_MX },
 	{ "mx.part.example",		TP_MX },	/* no partial ones */
 	{ "other.example",		TP_OTHER },
-	{ "any",			TP_OTHER },
+	{ "any",			TP_MX },
 	{ ".example",			TP_MX },	/* no name */
 	{ ".wild.example",		TP_MX },
 	{ "unknown.example",		TP_MX },
