@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define KNOWN_MAX	4096	/* octets of a reply that are kept */
+
 /*
  * Malformed: 451 in the place of the oldest, then 421 and close (DECISIONS).
  * At the greeting nothing was said yet, so another destination may do.
@@ -130,12 +132,53 @@ txn_stands(struct smtp_engine *e, int txn)
 	e->has_gap = 0;
 }
 
+void
+smtp_dest_keep(struct smtp_engine *e)
+{
+	smtp_reply_clear(&e->known);
+	if (e->reply.used > KNOWN_MAX)
+		return;
+	e->known = e->reply;
+	smtp_reply_init(&e->reply);
+}
+
+/*
+ * Some destinations (OpenSMTPD) take one EHLO in a session, and have had it:
+ * from us, or from the client before its TLS.  What they said then holds.  A
+ * transaction that this EHLO was to end would stand, so then it does not.
+ *   returns   1: it is the reply now
+ */
+static int
+reply_is_known(struct smtp_engine *e, const struct smtp_queue_entry *q)
+{
+	if (e->reply.code != 503 || e->known.code == 0 || q->txn != -1)
+		return 0;
+	smtp_reply_clear(&e->reply);
+	e->reply = e->known;
+	smtp_reply_init(&e->known);
+	return 1;
+}
+
+/* To HELO: what it was that a reply to EHLO began with. */
+static void
+reply_tell_first(struct smtp_engine *e)
+{
+	const uint8_t	*text;
+	size_t		 len;
+
+	text = smtp_reply_text(&e->reply, &len);
+	smtp_tell(e, "250 ", 4);
+	smtp_tell(e, text, len);
+	smtp_tell(e, "\r\n", 2);
+}
+
 static void
 reply_to_ehlo(struct smtp_engine *e, const struct smtp_queue_entry *q)
 {
 	struct smtp_ehlo_rules	rules;
-	int			adds_starttls;
+	int			adds_starttls, is_known;
 
+	is_known = reply_is_known(e, q);
 	if (e->reply.code >= 300) {
 		txn_stands(e, q->txn);
 		reply_tell(e);
@@ -145,8 +188,12 @@ reply_to_ehlo(struct smtp_engine *e, const struct smtp_queue_entry *q)
 	memset(&e->ehlo, 0, sizeof(e->ehlo));
 	e->has_pipelining = 0;
 	e->must_ehlo = 0;
+	smtp_reply_clear(&e->known);
 	if (q->verb == VERB_HELO || e->is_client_lost) {
-		reply_tell(e);
+		if (is_known)
+			reply_tell_first(e);
+		else
+			reply_tell(e);
 		return;
 	}
 	adds_starttls = smtp_tls_rules(e, &rules,
@@ -157,6 +204,8 @@ reply_to_ehlo(struct smtp_engine *e, const struct smtp_queue_entry *q)
 		return;
 	}
 	e->has_pipelining = (e->ehlo.offered & EHLO_PIPELINING) != 0;
+	if (e->client_tls != SMTP_CLIENT_CLEAR && !e->is_tls[SMTP_CLIENT])
+		smtp_dest_keep(e);
 }
 
 /*
@@ -485,6 +534,7 @@ smtp_dest_next(struct smtp_engine *e, struct smtp_input *i)
 	e->prelude = PRELUDE_GREETING;
 	e->is_tls[SMTP_DEST] = e->is_dest_verified = 0;
 	e->attrs = 0;
+	smtp_reply_clear(&e->known);
 	buf_clear(&e->said);
 	buf_clear(&e->out[SMTP_DEST]);
 	smtp_line_clear(&e->line[SMTP_DEST]);

@@ -85,6 +85,7 @@ smtp_engine_init(struct smtp_engine *e, const struct smtp_settings *set,
 	smtp_line_init(&e->line[SMTP_CLIENT], SMTP_CMD_AUTH_MAX, 0);
 	smtp_line_init(&e->line[SMTP_DEST], SMTP_REPLY_LINE_MAX, 1);
 	smtp_reply_init(&e->reply);
+	smtp_reply_init(&e->known);
 	smtp_queue_push(e, VERB_GREETING, ORIGIN_CLIENT, 0, -1);
 	e->dest = DEST_CONNECTING;
 	smtp_ask(e, SMTP_STAGE_CONNECT);
@@ -106,6 +107,7 @@ smtp_engine_clear(struct smtp_engine *e)
 	smtp_clear_held(e);
 	buf_clear(&e->said);
 	smtp_reply_clear(&e->reply);
+	smtp_reply_clear(&e->known);
 	free(e->helo);
 	free(e->reason_text);
 	e->helo = e->reason_text = NULL;

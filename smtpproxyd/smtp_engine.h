@@ -294,6 +294,8 @@ struct smtp_engine {
 
 	struct smtp_line line[SMTP_SIDES];
 	struct smtp_reply reply;
+	struct smtp_reply known;		/* to an EHLO that the client's
+						 * next one repeats for us */
 	struct smtp_ehlo ehlo;
 	struct smtp_data data;
 	struct smtp_bdat bdat;

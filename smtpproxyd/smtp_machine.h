@@ -172,6 +172,11 @@ smtp_step_fn	smtp_dest_greeting, smtp_dest_reply, smtp_dest_early,
 		smtp_dest_ignore, smtp_dest_gone, smtp_dest_gone_content,
 		smtp_dest_next;
 void	smtp_dest_bad(struct smtp_engine *, const char *fault);
+/*
+ * The present reply is one to an EHLO that the client's next one has to
+ * repeat, because of us: kept for a destination that takes one only.
+ */
+void	smtp_dest_keep(struct smtp_engine *);
 
 /* smtp_prelude.c */
 

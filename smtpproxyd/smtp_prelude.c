@@ -118,6 +118,7 @@ prelude_on_ehlo(struct smtp_engine *e)
 	if (e->reply.code == 250) {
 		offered = smtp_ehlo_offered(e->reply.text, e->reply.used);
 		prelude_attrs(e);
+		smtp_dest_keep(e);
 	}
 	if (e->set->dest_tls == SMTP_DEST_CLEAR || e->is_tls[SMTP_DEST])
 		prelude_identify(e);
@@ -161,6 +162,7 @@ prelude_on_xclient(struct smtp_engine *e)
 		return;
 	}
 	buf_clear(&e->said);
+	smtp_reply_clear(&e->known);
 	if (buf_add(&e->said, e->reply.text, e->reply.used) == -1)
 		smtp_over_nomem(e);
 	else

@@ -163,6 +163,7 @@ smtp_engine_tls_up(struct smtp_engine *e, enum smtp_side side,
 	else {
 		e->is_tls[SMTP_DEST] = 1;
 		e->is_dest_verified = is_verified != 0;
+		smtp_reply_clear(&e->known);
 		if (e->dest == DEST_TLS && e->state == SMTP_GREETING)
 			smtp_prelude_tls_up(e);
 		else if (e->dest == DEST_TLS)

@@ -127,6 +127,29 @@ static const struct script client[] = {
 	    C("|.|", "", "|.|"), D("250 ok|", "250 ok|", ""),
 	    C("QUIT|", "", "QUIT|"),
 	    STEP('D', "221 bye|", "221 bye|", "", "co") } },
+	{ "a destination that takes one EHLO", set_may, 0, "", {
+	    UP,
+	    C("EHLO c2|", "", "EHLO c2|"),
+	    D("503 5.5.1 already identified|",
+	    "250-mx|250-PIPELINING|250-AUTH PLAIN|250 DSN|", ""),
+	    C("MAIL FROM:<a@b>|RCPT TO:<c@d>|", "",
+	    "MAIL FROM:<a@b>|RCPT TO:<c@d>|"),
+	    D("250 m|250 t|", "250 m|250 t|", ""),
+	    C("EHLO c3|", "", "EHLO c3|"),
+	    D("503 5.5.1 already identified|",
+	    "503 5.5.1 already identified|", "") } },
+	{ "but not inside a transaction", set_may, 0, "", {
+	    OFFERED,
+	    C("MAIL FROM:<a@b>|", "", "MAIL FROM:<a@b>|"),
+	    D("250 m|", "250 m|", ""),
+	    C("EHLO c|", "", "EHLO c|"),
+	    D("503 5.5.1 already identified|",
+	    "503 5.5.1 already identified|", "") } },
+	{ "it refuses by another code", set_may, 0, "", {
+	    UP,
+	    C("EHLO c2|", "", "EHLO c2|"),
+	    D("550 no|", "550 no|", ""),
+	    C("MAIL FROM:<a@b>|", EHLO_FIRST, "") } },
 	{ "the destination's own is not ours", set_may, 0, "", {
 	    GREETED,
 	    C("EHLO c|", "", "EHLO c|"),
@@ -365,6 +388,12 @@ static const struct script identity[] = {
 	    STEP('D', "220 go|", "", "", "T"),
 	    K("d", "", OURS),
 	    STEP('D', "250 mx|", "", "", "n") } },
+	{ "no EHLO holds behind XCLIENT", set_xclient, 0, "", {
+	    OWN_EHLO,
+	    D("250-mx|250 XCLIENT ADDR|", "", "XCLIENT ADDR=192.0.2.9|"),
+	    D("220 again|", "220 again|", ""),
+	    C("EHLO c|", "", "EHLO c|"),
+	    D("503 no|", "503 no|", "") } },
 	{ "in TLS", set_xclient_tls, 0, "", {
 	    OWN_STARTTLS,
 	    K("d", "", OURS),
@@ -382,6 +411,17 @@ static const struct script identity[] = {
 	    D("501 no|", "", "MAIL FROM:<c@d>|"),
 	    D("250 ok|", "250 ok|", ""),
 	    C("RSET|", "", "RSET|"), D("250 ok|", "250 ok|", "") } },
+	{ "one EHLO, and it was ours", set_xforward, 0, "", {
+	    OWN_EHLO,
+	    D("250-mx|250-XFORWARD ADDR|250-AUTH PLAIN GSSAPI|250 VERB|",
+	    "220 mx|", ""),
+	    C("EHLO c|", "", "EHLO c|"),
+	    D("503 already|", "250-mx|250 AUTH PLAIN|", "") } },
+	{ "likewise, HELO", set_xforward, 0, "", {
+	    OWN_EHLO,
+	    D("250-mx hello|250 XFORWARD ADDR|", "220 mx|", ""),
+	    C("HELO c|", "", "HELO c|"),
+	    D("503 already|", "250 mx hello|", "") } },
 	{ "XFORWARD among pipelined commands", set_xforward, 0, NULL, {
 	    OWN_EHLO,
 	    D("250-mx|250 XFORWARD ADDR|", "220 mx|", ""),
