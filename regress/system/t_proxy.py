@@ -96,6 +96,7 @@ BAD = [("none", b"EHLO client.example\r\n"),
 
 
 @lib.cases("header", BAD)
+@lib.long
 def test_not_well_formed(_, header):
     """Nothing is said, and the destination hears nothing."""
     with ScriptedServer() as server, balanced(server) as proxy:

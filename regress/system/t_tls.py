@@ -249,6 +249,7 @@ def test_client_certificate_is_asked_for(which):
 
 
 @lib.cases("which", list(CLIENTS))
+@lib.long
 def test_client_certificate_is_required(which):
     with ScriptedServer() as server, lib_tls.proxy(
             server, listen=[w + " verify pki mx " + lib_tls.ca() for w in (
