@@ -34,7 +34,7 @@ port_title_init(int argc, char *argv[], char *envp[])
 }
 
 #define HEAP_BLOCK	(128 * 1024)	/* larger ones are the system's */
-#define HEAP_TOP	(256 * 1024)	/* kept at the heap's end */
+#define HEAP_TOP	(4 * 1024 * 1024)	/* kept at its end */
 
 /* Setting them once is what keeps them from moving (mallopt(3)). */
 void
