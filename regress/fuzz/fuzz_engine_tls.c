@@ -13,7 +13,7 @@
  *	- behind our 220 the client hears nothing before TLS stands
  *	- nothing that was said in clear before it is of use behind it
  *	- where TLS is required no mail goes on in clear, on either side
- *	- before the greeting the client hears nothing of what was answered to us
+ *	- before the greeting the client hears nothing at all
  *	- it ends by time alone, and memory has its bounds (engine_play.h)
  */
 #include "../unit/engine_play.h"
