@@ -114,6 +114,7 @@ loop_init(struct loop *l, int park)
 {
 	memset(l, 0, sizeof(*l));
 	timer_heap_init(&l->timers);
+	TAILQ_INIT(&l->tasks);
 	l->park_fd = -1;
 	l->now_ms = port_now_ms();
 	if (park && (l->park_fd = port_park_open()) == -1 && errno != ENOSYS)
@@ -340,11 +341,49 @@ loop_poll(struct loop *l)
 	return n == -1 && errno == EINTR ? 0 : n;
 }
 
+void
+loop_task_init(struct loop_task *t, void (*fn)(void *), void *arg)
+{
+	memset(t, 0, sizeof(*t));
+	t->fn = fn;
+	t->arg = arg;
+}
+
+void
+loop_put_off(struct loop *l, struct loop_task *t)
+{
+	if (t->is_put_off)
+		return;
+	t->is_put_off = 1;
+	TAILQ_INSERT_TAIL(&l->tasks, t, entry);
+}
+
+void
+loop_take_back(struct loop *l, struct loop_task *t)
+{
+	if (!t->is_put_off)
+		return;
+	t->is_put_off = 0;
+	TAILQ_REMOVE(&l->tasks, t, entry);
+}
+
+static void
+loop_run_tasks(struct loop *l)
+{
+	struct loop_task	*t;
+
+	while ((t = TAILQ_FIRST(&l->tasks)) != NULL) {
+		loop_take_back(l, t);
+		t->fn(t->arg);
+	}
+}
+
 int
 loop_once(struct loop *l)
 {
 	int	n;
 
+	loop_run_tasks(l);		/* of the set-up */
 	loop_retire_quiet(l);
 	loop_compact(l);
 	if ((n = loop_poll(l)) == -1)
@@ -355,6 +394,7 @@ loop_once(struct loop *l)
 	timer_run(&l->timers, l->now_ms);
 	if (l->after != NULL)
 		l->after(l->after_arg, l->now_ms);
+	loop_run_tasks(l);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #define LOOP_H
 
 #include <sys/types.h>
+#include <sys/queue.h>
 
 #include <poll.h>
 #include <stddef.h>
@@ -18,7 +19,7 @@
  *
  * One pass: wait; call the function of every descriptor that is ready; run
  * the timers; call the process's own `after` function (its parse and send
- * phases, PERFORMANCE of the design).
+ * phases, PERFORMANCE of the design); run the tasks that were put off.
  */
 #define LOOP_QUIET_MS	100
 
@@ -33,6 +34,14 @@ struct loop_fd {
 	uint32_t	 quiet_since;	/* low 32 bits of ms */
 	loop_fn		*fn;
 	void		*arg;		/* borrowed */
+};
+
+/* Something that is put off to the end of the pass. */
+struct loop_task {
+	TAILQ_ENTRY(loop_task)	 entry;
+	void			(*fn)(void *);
+	void			*arg;		/* borrowed */
+	uint8_t			 is_put_off;
 };
 
 struct loop {
@@ -50,6 +59,7 @@ struct loop {
 	int		  is_stopping;
 	void		(*after)(void *, int64_t now_ms);
 	void		 *after_arg;
+	TAILQ_HEAD(, loop_task) tasks;
 };
 
 /*
@@ -88,6 +98,15 @@ void	loop_set(struct loop *, struct loop_fd *, short events);
  * owner freed; a function that takes it out twice does no harm.
  */
 void	loop_del(struct loop *, struct loop_fd *);
+
+/*
+ * Prepare the storage of a task; put it off to the end of the pass, or, outside
+ * of one, to before the next wait; take that back.  The struct is borrowed
+ * until then.  Putting off or taking back twice does no harm.
+ */
+void	loop_task_init(struct loop_task *, void (*fn)(void *), void *arg);
+void	loop_put_off(struct loop *, struct loop_task *);
+void	loop_take_back(struct loop *, struct loop_task *);
 
 /*
  * One pass, or passes until loop_stop().

@@ -41,7 +41,7 @@ parent_choose_worker(void)
 		w = &parent.workers[i];
 		if (w->child == NULL || !proc_child_is_ready(w->child) ||
 		    w->owner.used >= w->max_sessions ||
-		    !chan_is_idle(proc_child_chan(w->child)))
+		    chan_is_blocked(proc_child_chan(w->child)))
 			continue;
 		if (best == NULL || w->owner.used < best->owner.used)
 			best = w;
@@ -114,15 +114,14 @@ parent_hand_over(struct session_record *s, struct parent_worker *w,
 	msg_put_addr(&m, &s->client);
 	msg_put_addr(&m, &s->listener);
 	msg_put_addr(&m, sessions_dest(s));
-	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(w->child), &m,
-	    fds, dest_fd == -1 ? 1 : 2, 0) == -1) {
-		log_warn("session could not be handed over");
-		parent_refuse(s->on, client_fd, NO_ROOM_TEXT);
-		sessions_remove(s);
-	} else
-		(void)close(client_fd);	/* sent, or a copy waits */
+	if (msg_finish(&m) == 0 && chan_send(proc_child_chan(w->child), &m,
+	    fds, dest_fd == -1 ? 1 : 2, CHAN_FDS_GIVE) == 0)
+		return;
+	log_warn("session could not be handed over");
+	parent_refuse(s->on, client_fd, NO_ROOM_TEXT);
 	if (dest_fd != -1)
 		(void)close(dest_fd);
+	sessions_remove(s);
 }
 
 void

@@ -404,6 +404,15 @@ session_parse(struct session *s)
 	return moved;
 }
 
+int
+session_ends_at_once(const struct session *s)
+{
+	return s->phase == SESSION_FLUSHING &&
+	    s->side[SMTP_CLIENT].in.used == 0 && s->engine.reason != NULL &&
+	    (strcmp(s->engine.reason, "quit") == 0 ||
+	    strcmp(s->engine.reason, "shutdown") == 0);
+}
+
 /* Last words are out: close, or wait for the client to hear them. */
 static void
 session_flushed(struct session *s)
@@ -411,10 +420,7 @@ session_flushed(struct session *s)
 	struct session_side	*c = &s->side[SMTP_CLIENT];
 
 	if (c->fd == -1 || c->has_eof || s->engine.is_client_lost ||
-	    s->phase == SESSION_LINGERING || (c->in.used == 0 &&
-	    s->engine.reason != NULL &&
-	    (strcmp(s->engine.reason, "quit") == 0 ||
-	    strcmp(s->engine.reason, "shutdown") == 0))) {
+	    s->phase == SESSION_LINGERING || session_ends_at_once(s)) {
 		s->phase = SESSION_ENDED;
 		return;
 	}

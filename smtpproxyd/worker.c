@@ -26,6 +26,7 @@
 #include "session_tls.h"
 
 #define WORKER_BUCKETS		4096	/* of the session table, power of 2 */
+#define WORKER_BATCH		64	/* messages to the parent at once */
 #define WORKER_SETUP_MS		30000
 #define WORKER_ENDS_SPARE	64	/* ids of sessions that never began */
 #define WORKER_ENDS_FIRST	(1024 * 1024)
@@ -112,7 +113,7 @@ worker_send_ends(struct worker *w)
 	for (i = 0; i < w->nended; i++) {
 		msg_start(&m, MSG_SESSION_END, w->ended[i]);
 		if (msg_finish(&m) == -1 ||
-		    chan_send(&w->parent, &m, NULL, 0, 0) == -1)
+		    chan_send(&w->parent, &m, NULL, 0, CHAN_FDS_KEEP) == -1)
 			break;
 	}
 	if (i == 0)
@@ -131,7 +132,7 @@ worker_connect(void *arg, uint64_t id, uint32_t choice)
 	msg_put_u32(&m, choice);
 	if (msg_finish(&m) == -1)
 		return -1;
-	return chan_send(&w->parent, &m, NULL, 0, 0);
+	return chan_send(&w->parent, &m, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static void
@@ -326,6 +327,7 @@ worker_after(void *arg, int64_t now_ms)
 
 	session_set_run(&w->sessions, now_ms);
 	worker_send_ends(w);
+	chan_flush(&w->parent);
 	proc_log_flush();
 	if (w->is_stopping && w->sessions.used == 0 && w->nended == 0 &&
 	    chan_is_idle(&w->parent))
@@ -430,11 +432,9 @@ worker_main(int fd)
 	static struct worker			w;
 
 	port_settle_memory();
-	if (loop_init(&w.loop, 1) == -1)
-		fatal("loop");
-	key_client_init(&w.loop);
 	proc_child_set_peers(&peer_ops);
-	proc_child_start(&w.parent, &w.loop, fd, PROC_WORKER);
+	proc_child_start(&w.parent, &w.loop, 1, fd, PROC_WORKER);
+	key_client_init(&w.loop);
 	worker_receive_conf(&w);
 	session_set_init(&w.sessions, &w.loop, &worker_session_ops, &w);
 	worker_prepare_tls(&w);
@@ -442,6 +442,8 @@ worker_main(int fd)
 	w.loop.after_arg = &w;
 	chan_set_handlers(&w.parent, worker_on_msg, worker_on_end, &w);
 	proc_child_ready(&w.parent);
+	/* Without it each goes by itself. */
+	(void)chan_set_batch(&w.parent, WORKER_BATCH);
 	/* All that the parent may have with us at once; pages come on use. */
 	w.ended_size = (size_t)proc_drop_max_files() / 2 + 1;
 	if (w.ended_size > WORKER_ENDS_FIRST)

@@ -197,6 +197,14 @@ port_tls_idle(SSL *ssl)
 	(void)ssl;
 }
 
+/* It sends none. */
+int
+port_tls_is_ticket(const SSL *ssl)
+{
+	(void)ssl;
+	return 0;
+}
+
 int
 port_tls_has_ed25519(void)
 {
