@@ -503,15 +503,19 @@ session_on_timer(struct timer *t, void *arg, int64_t now_ms)
 		s->phase = SESSION_ENDED;
 }
 
-/* Parse and send, until nothing moves. */
+/*
+ * Parse and send, until nothing moves.  A pipelined group is parsed as a whole
+ * before it is sent, and so are its replies: one segment each.
+ */
 static void
 session_run(struct session *s)
 {
 	int	moved;
 
 	do {
-		moved = session_parse(s);
-		moved |= session_io_send(s);
+		while (session_parse(s))
+			;
+		moved = session_io_send(s);
 		session_obey(s);
 		moved |= session_open_tls(s);
 		session_log_ended(s);
