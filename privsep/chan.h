@@ -43,6 +43,14 @@ enum chan_fds {
 	CHAN_FDS_GIVE		/* the same, but on failure the caller's */
 };
 
+/*
+ * A message with descriptors was in the queue of a channel that has ended, or
+ * whose peer has: its type and id.  Descriptors that the handler takes become
+ * -1, the others are closed.  It must not send on this channel.
+ */
+typedef void chan_unsent_fn(struct chan *, const struct msg *, int *fds,
+    size_t nfds, void *arg);
+
 struct chan_out {
 	uint8_t		*data;		/* the packet; a secret one is wiped */
 	uint16_t	 len;
@@ -65,6 +73,9 @@ struct chan {
 	size_t		 batch;		/* 0: sent at once */
 	struct loop_task flush;		/* of the batch */
 	uint8_t		 is_blocked;	/* the peer does not take it now */
+	uint8_t		 is_broken;	/* nor ever again */
+	chan_unsent_fn	*on_unsent;
+	void		*unsent_arg;
 	struct timer	 retry;		/* ENOBUFS, ETOOMANYREFS, EMFILE */
 	int64_t		 full_since_ms;	/* nothing went since; 0: not full */
 	int64_t		 heard_ms;	/* last message of the peer */
@@ -115,8 +126,7 @@ void	chan_set_state(struct chan *, enum chan_state);
 /*
  * From now on what is sent waits for the end of the loop's pass, or for
  * chan_flush(), and goes out together, at most `most` messages at a time: the
- * peer is woken once for all of them.  What can't be sent then is lost like
- * what waits in the channel of a peer that dies.
+ * peer is woken once for all of them.
  *   returns    0, or -1 without memory: sent at once, as before
  */
 int	chan_set_batch(struct chan *, size_t most);
@@ -141,9 +151,13 @@ int	chan_send(struct chan *, struct msg_writer *, const int *fds,
  */
 int	chan_send_lossy(struct chan *, struct msg_writer *);
 
-/* Nothing waits to be sent; something waits until the peer takes it. */
+/* Who gets what was not sent; else it is lost. */
+void	chan_set_unsent(struct chan *, chan_unsent_fn *, void *arg);
+
+/* Nothing waits to be sent. */
 int	chan_is_idle(const struct chan *);
-int	chan_is_blocked(const struct chan *);
+/* It is open, and the peer took what was sent last. */
+int	chan_can_send(const struct chan *);
 
 /*
  * Blocking use, for a child's set-up only: wait for one message, checked by

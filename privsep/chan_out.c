@@ -28,9 +28,16 @@ chan_is_idle(const struct chan *ch)
 }
 
 int
-chan_is_blocked(const struct chan *ch)
+chan_can_send(const struct chan *ch)
 {
-	return ch->is_blocked;
+	return ch->fd != -1 && !ch->is_blocked && !ch->is_broken;
+}
+
+void
+chan_set_unsent(struct chan *ch, chan_unsent_fn *fn, void *arg)
+{
+	ch->on_unsent = fn;
+	ch->unsent_arg = arg;
 }
 
 int
@@ -62,7 +69,8 @@ chan_queue_drop(struct chan *ch, size_t n)
 	for (i = 0; i < n; i++) {
 		out = chan_queue_at(ch, i);
 		for (j = 0; j < out->nfds; j++)
-			fds[nfds++] = out->fd[j];
+			if (out->fd[j] != -1)
+				fds[nfds++] = out->fd[j];
 		chan_wipe(out->data, out->len);
 		if (out->data != out->room)
 			free(out->data);
@@ -76,13 +84,22 @@ chan_queue_drop(struct chan *ch, size_t n)
 		ch->queue_head = 0;
 }
 
+/* Nobody will take what waits. */
 static void
 chan_queue_clear(struct chan *ch)
 {
-	size_t	n;
+	struct chan_out	*out;
+	struct msg	 m;
 
-	while ((n = ch->queue_used) > 0)
-		chan_queue_drop(ch, n < CHAN_OUT_VLEN ? n : CHAN_OUT_VLEN);
+	ch->is_broken = 1;
+	while (ch->queue_used > 0) {
+		out = chan_queue_at(ch, 0);
+		if (ch->on_unsent != NULL && out->nfds > 0 &&
+		    msg_parse_header(&m, out->data, out->len) == 0)
+			ch->on_unsent(ch, &m, out->fd, out->nfds,
+			    ch->unsent_arg);
+		chan_queue_drop(ch, 1);
+	}
 }
 
 void

@@ -24,6 +24,7 @@
 
 #define RATE_MAX	2000		/* records a second and peer */
 #define RATE_MS		1000
+#define REST_MS		10		/* until the next records are read */
 #define LOST_MS		1000		/* ask for a new sink no faster */
 #define SETUP_MS	30000
 #define SOURCES_MAX	PROC_CHILDREN_MAX
@@ -55,6 +56,7 @@ static struct {
 	char			 lines[LINES_MAX];
 	size_t			 lines_used;
 	size_t			 nlines;
+	int			 has_records;	/* in this pass */
 	int64_t			 asked_ms;	/* for a new sink */
 } lo;
 
@@ -166,12 +168,19 @@ logger_own_line(void *arg, int priority, const char *line, size_t len)
 	stderr_flush();			/* it may be our last */
 }
 
+/*
+ * Behind records there are more: until then they wait in the channels, and
+ * whoever sends them need not wake us for each.
+ */
 static void
 logger_after(void *arg, int64_t now_ms)
 {
 	(void)arg;
 	(void)now_ms;
 	stderr_flush();
+	if (lo.has_records && !lo.loop.is_stopping)
+		(void)poll(NULL, 0, REST_MS);
+	lo.has_records = 0;
 }
 
 static void
@@ -235,6 +244,7 @@ logger_on_log(struct chan *ch, struct msg *m)
 
 	if ((s = source_of(ch->peer, ch->instance)) == NULL)
 		return;
+	lo.has_records = 1;
 	msg_reader_init(&r, m);
 	while (r.left > 0) {
 		priority = msg_u8(&r);

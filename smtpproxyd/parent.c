@@ -123,6 +123,7 @@ parent_on_ready(struct proc_child *child, void *arg)
 	w->child = child;
 	/* Without it each session goes by itself. */
 	(void)chan_set_batch(proc_child_chan(child), WORKER_BATCH);
+	chan_set_unsent(proc_child_chan(child), parent_on_unsent, NULL);
 	w->max_sessions = max > WORKER_RESERVE + 2 ?
 	    (max - WORKER_RESERVE) / 2 : 1;
 	w->tokens = CONNECT_BURST;

@@ -26,6 +26,8 @@
 #include "session_tls.h"
 
 #define WORKER_BUCKETS		4096	/* of the session table, power of 2 */
+#define ENDS_MANY		16	/* told at once, */
+#define ENDS_MS			10	/* or after this time */
 #define WORKER_BATCH		64	/* messages to the parent at once */
 #define WORKER_SETUP_MS		30000
 #define WORKER_ENDS_SPARE	64	/* ids of sessions that never began */
@@ -42,6 +44,9 @@ struct worker {
 	struct session		*bucket[WORKER_BUCKETS];
 	uint64_t		*ended;		/* to be told to the parent */
 	size_t			 nended;
+	struct timer		 ends;
+	int			 ends_are_due;	/* they have waited enough */
+	int			 has_counts;	/* the parent counts by them */
 	size_t			 ended_size;
 	int			 is_stopping;
 };
@@ -104,12 +109,41 @@ worker_queue_end(struct worker *w, uint64_t id)
 	w->ended[w->nended++] = id;
 }
 
+/*
+ * Ends may wait for each other, so that the parent need not wake up for each:
+ * unless it refuses sessions by how many there are.
+ */
+static int
+worker_can_hold_ends(const struct worker *w)
+{
+	return !w->has_counts && !w->is_stopping && !w->ends_are_due &&
+	    w->nended < ENDS_MANY;
+}
+
+static void
+worker_on_ends(struct timer *t, void *arg, int64_t now_ms)
+{
+	struct worker	*w = arg;
+
+	(void)t;
+	(void)now_ms;
+	w->ends_are_due = 1;		/* `after` sees to them */
+}
+
 static void
 worker_send_ends(struct worker *w)
 {
 	struct msg_writer	m;
 	size_t			i;
 
+	if (w->nended == 0)
+		return;
+	if (worker_can_hold_ends(w) && (timer_is_set(&w->ends) ||
+	    timer_set(&w->loop.timers, &w->ends,
+	    w->loop.now_ms + ENDS_MS) == 0))
+		return;
+	timer_end(&w->loop.timers, &w->ends);
+	w->ends_are_due = 0;
 	for (i = 0; i < w->nended; i++) {
 		msg_start(&m, MSG_SESSION_END, w->ended[i]);
 		if (msg_finish(&m) == -1 ||
@@ -387,6 +421,7 @@ worker_receive_conf(struct worker *w)
 		fatalx("configuration: incomplete");
 	if ((w->relays = relays_new(w->conf)) == NULL)
 		fatal("configuration");
+	w->has_counts = conf_counts_sessions(w->conf);
 }
 
 /* Another child than the logger: the keyholder. */
@@ -438,6 +473,7 @@ worker_main(int fd)
 	worker_receive_conf(&w);
 	session_set_init(&w.sessions, &w.loop, &worker_session_ops, &w);
 	worker_prepare_tls(&w);
+	timer_init(&w.ends, worker_on_ends, &w);
 	w.loop.after = worker_after;
 	w.loop.after_arg = &w;
 	chan_set_handlers(&w.parent, worker_on_msg, worker_on_end, &w);

@@ -23,7 +23,7 @@
 #define DEV_LOG		"/dev/log"
 #define SELF_EXE	"/proc/self/exe"
 #define SYSLOG_MAX	4096	/* a line of log.c, and what stands in front */
-#define PARK_WAIT_MAX	64
+#define PARK_WAIT_MAX	256
 
 void
 port_title_init(int argc, char *argv[], char *envp[])

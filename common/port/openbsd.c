@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define SYSLOG_MAX	4096	/* a line of log.c, and what stands in front */
-#define PARK_WAIT_MAX	64
+#define PARK_WAIT_MAX	256
 
 const char *
 port_sandbox_name(void)
