@@ -502,6 +502,12 @@ limits_count_sessions(const struct conf_limits *l)
 }
 
 int
+conf_counts_all_sessions(const struct conf *c)
+{
+	return c->counts_sessions || limits_count_sessions(&c->limits);
+}
+
+int
 conf_counts_sessions(const struct conf *c)
 {
 	const struct conf_relay	*r;
@@ -509,5 +515,5 @@ conf_counts_sessions(const struct conf *c)
 	for (r = c->relays; r != NULL; r = r->next)
 		if (limits_count_sessions(&r->limits))
 			return 1;
-	return c->counts_sessions || limits_count_sessions(&c->limits);
+	return conf_counts_all_sessions(c);
 }

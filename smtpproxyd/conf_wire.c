@@ -157,7 +157,7 @@ conf_wire_write(const struct conf *c, conf_put_fn *put, void *arg)
 	wire_start_record(&o);
 	wire_start_item(&o, WIRE_CONF);
 	wire_put(&o.item, c->generation, 4);
-	wire_put(&o.item, conf_counts_sessions(c) ? 1 : 0, 1);
+	wire_put(&o.item, conf_counts_all_sessions(c) ? 1 : 0, 1);
 	wire_put(&o.item, c->nblobs, 4);
 	wire_put(&o.item, c->npkis, 4);
 	wire_put(&o.item, c->nrelays, 4);
