@@ -29,11 +29,11 @@ typedef void loop_fn(struct loop_fd *, short revents, void *arg);
 
 struct loop_fd {
 	int		 fd;		/* -1: not in the loop */
-	short		 events;	/* POLLIN, POLLOUT, PORT_POLLRDHUP */
-	uint8_t		 is_parked;	/* in the kernel queue */
 	int32_t		 slot;		/* in the poll set, or for one pass;
 					 * -1: none */
 	uint32_t	 quiet_since;	/* low 32 bits of ms */
+	short		 events;	/* POLLIN, POLLOUT, PORT_POLLRDHUP */
+	uint8_t		 is_parked;	/* in the kernel queue */
 	loop_fn		*fn;
 	void		*arg;		/* borrowed */
 };
