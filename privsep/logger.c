@@ -104,7 +104,8 @@ ask_for_sink(void)
 	lo.asked_ms = now_ms;
 	msg_start(&w, MSG_SINK_LOST, 0);
 	if (msg_finish(&w) == 0)
-		(void)chan_send(&lo.parent, &w, NULL, 0, CHAN_FDS_KEEP); /* asked again */
+		(void)chan_send(&lo.parent, &w,
+		    NULL, 0, CHAN_FDS_KEEP); /* asked again */
 }
 
 static void

@@ -85,7 +85,8 @@ parent_send_conf(struct chan *c)
 	_Static_assert(CONF_WIRE_PIECE <= CONF_PIECE_MAX, "pieces");
 	msg_start(&m, MSG_CONF_BEGIN, 0);
 	msg_put_u32(&m, parent.conf->generation);
-	if (msg_finish(&m) == -1 || chan_send(c, &m, NULL, 0, CHAN_FDS_KEEP) == -1 ||
+	if (msg_finish(&m) == -1 || chan_send(c, &m,
+	    NULL, 0, CHAN_FDS_KEEP) == -1 ||
 	    (n = conf_wire_write(parent.conf, parent_put_record, c)) == -1 ||
 	    conf_wire_pieces(parent.conf, parent_put_piece, c) == -1)
 		return -1;

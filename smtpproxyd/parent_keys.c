@@ -125,7 +125,8 @@ keys_allow(uint32_t instance)
 	msg_put_u32(&w, instance);
 	msg_put_u32(&w, 0);
 	msg_put_u32(&w, pk.conf->npkis);
-	return chan_send(proc_child_chan(pk.keyholder), &w, NULL, 0, CHAN_FDS_KEEP);
+	return chan_send(proc_child_chan(pk.keyholder), &w,
+	    NULL, 0, CHAN_FDS_KEEP);
 }
 
 /*

@@ -64,7 +64,8 @@ on_setup(struct proc_child *c, void *arg)
 		return;
 	msg_start(&w, KID_SET, 0);
 	msg_put_u8(&w, (uint8_t)kid_of(c)->is);
-	ck_assert_int_eq(chan_send(proc_child_chan(c), &w, NULL, 0, CHAN_FDS_KEEP), 0);
+	ck_assert_int_eq(chan_send(proc_child_chan(c), &w,
+	    NULL, 0, CHAN_FDS_KEEP), 0);
 }
 
 static void

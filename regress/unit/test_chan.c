@@ -362,7 +362,8 @@ START_TEST(descriptors_in_the_queue)
 
 	open_as(PROC_PARENT, PROC_WORKER);
 	while (chan_is_idle(&ch))
-		ck_assert_int_eq(send_one(n++, 8000, NULL, 0, CHAN_FDS_KEEP), 0);
+		ck_assert_int_eq(send_one(n++, 8000,
+		    NULL, 0, CHAN_FDS_KEEP), 0);
 	ck_assert_int_eq(pipe(p), 0);
 	before = count_fds();
 	ck_assert_int_eq(send_one(n++, 1, p, 2, CHAN_FDS_KEEP), 0);
@@ -392,7 +393,8 @@ START_TEST(closed_with_a_queue)
 	before = count_fds();
 	open_as(PROC_PARENT, PROC_WORKER);
 	while (chan_is_idle(&ch))
-		ck_assert_int_eq(send_one(n++, 8000, NULL, 0, CHAN_FDS_KEEP), 0);
+		ck_assert_int_eq(send_one(n++, 8000,
+		    NULL, 0, CHAN_FDS_KEEP), 0);
 	ck_assert_int_eq(pipe(p), 0);
 	ck_assert_int_eq(send_one(n, 1, p, 2, CHAN_FDS_CLOSE), 0);
 	chan_close(&ch);

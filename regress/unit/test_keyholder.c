@@ -678,7 +678,8 @@ START_TEST(ends)
 	msg_start(&w, MSG_STOP, 0);
 	msg_put_u32(&w, 5);
 	if (_i == 0)
-		ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, CHAN_FDS_KEEP), 0);
+		ck_assert_int_eq(chan_send(&parent, &w,
+		    NULL, 0, CHAN_FDS_KEEP), 0);
 	else
 		chan_close(&parent);
 	status = ended_with();
