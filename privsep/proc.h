@@ -63,8 +63,8 @@ struct proc_identity {
  * Take the channel on descriptor fd: cwd, environment, umask, signals and
  * descriptors are reset, the loop is made (with a queue for quiet descriptors
  * where `park` says so, loop_init()), HELLO is exchanged (another build id: the
- * parent logs it, exit), DROP is received and kept.  On return the channel is in
- * state SETUP: receive the settings with chan_wait(), open nothing more, and
+ * parent logs it, exit), DROP is received and kept.  On return the channel is
+ * in state SETUP: receive the settings with chan_wait(), open nothing more, and
  * chan_set_handlers().  Until then a message that is not privsep's own is
  * fatal, and the end of the channel is the end of the process.  What is
  * logged as fatal before proc_child_ready() returns reaches the parent.
