@@ -19,6 +19,7 @@
 #	release		what the shipped binary must be, and must not have
 #	readme		the commands of README.md
 #	slow		system tests that wait long
+#	engine-bench	instructions of the engine, beside those stored
 #
 # What needs other flags is built in a copy of the tree, build/PART, so that
 # the objects beside the sources stay what they are.
@@ -211,6 +212,11 @@ part_slow()
 	step_live slow-system /usr/bin/python3 regress/system/run.py --slow
 }
 
+part_engine_bench()
+{
+	step_live engine-bench /usr/bin/python3 regress/bench/engine --check
+}
+
 [ $# -gt 0 ] || { echo "usage: regress.sh PART ..." >&2; exit 2; }
 tally_start "$top/build/log"
 for part in "$@"; do
@@ -221,12 +227,15 @@ for part in "$@"; do
 		;;
 	full)
 		for each_part in clang bmake asan valgrind faults cppcheck \
-		    tidy fuzz release readme slow; do
+		    tidy fuzz release readme slow engine_bench; do
 			part_$each_part
 		done
 		;;
 	clang|bmake|asan|valgrind|faults|cppcheck|tidy|fuzz|release|readme|slow)
 		part_$part
+		;;
+	engine-bench)
+		part_engine_bench
 		;;
 	*)
 		echo "regress.sh: no part $part" >&2
