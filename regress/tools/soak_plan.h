@@ -204,7 +204,7 @@ soak_plan_fault(struct soak_message *m, struct soak_rng *r)
 	} else if (permille <= 120 && !m->is_bdat && m->target > 2000) {
 		m->what = 'e';
 		m->stage = 'b';
-	} else if (permille <= 130 && m->target <= 1024 * 1024) {
+	} else if (permille <= 130 && m->target <= 200000) {
 		m->what = 's';
 		m->stage = 'b';
 		m->ms = m->ms % 15 + 1;
@@ -234,12 +234,19 @@ soak_plan_message(struct soak_message *m, const struct soak_plan *p,
 	    soak_percent(&r, 3);
 }
 
-/* Whether the destination ends the session in the course of the message. */
+/* Whether the destination's connection ends in the course of the message. */
 static inline int
-soak_message_is_last(const struct soak_message *m)
+soak_message_is_fatal(const struct soak_message *m)
 {
 	return m->what == 'x' || m->what == 'a' || m->what == 'e' ||
 	    m->is_dirty;
+}
+
+/* No other one follows; behind slow reading the window stays small. */
+static inline int
+soak_message_is_last(const struct soak_message *m)
+{
+	return m->what == 's' || soak_message_is_fatal(m);
 }
 
 /* Does the destination refuse the envelope as a whole? */

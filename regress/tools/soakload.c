@@ -336,7 +336,7 @@ message_begin(struct session *s)
 		say(s, " SIZE=%llu BODY=8BITMIME",
 		    (unsigned long long)s->content.size);
 	say(s, "\r\n");
-	s->may_end |= soak_message_is_last(m);
+	s->may_end |= soak_message_is_fatal(m);
 	want(s, WHAT_MAIL, (m->what == '4' || m->what == '5') &&
 	    m->stage == 'm' ? "45" : "2");
 	come_to(s, POINT_MAIL);
@@ -639,7 +639,7 @@ session_next(struct session *s)
 		break;
 	case STEP_MESSAGE:
 		if (s->number == s->plan.messages || is_stopping ||
-		    (s->number > 0 && s->may_end))
+		    (s->number > 0 && soak_message_is_last(&s->message)))
 			s->step = STEP_QUIT;
 		else
 			message_begin(s);
@@ -652,9 +652,12 @@ session_next(struct session *s)
 		s->step = STEP_MESSAGE;
 		break;
 	case STEP_FINAL:
-		/* Pipelined chunks may all have been refused. */
 		if (s->is_open)
 			complain(s, "no final reply");
+		if (s->is_refused) {
+			s->step = STEP_UNDO;
+			break;
+		}
 		s->number++;
 		s->step = STEP_MESSAGE;
 		break;
@@ -691,6 +694,7 @@ hear_effect(struct session *s, enum what what, const char *line)
 		s->has_go = line[0] == '3';
 		break;
 	case WHAT_FINAL:
+		s->is_refused |= line[0] != '2';
 		hear_final(s, line);
 		break;
 	default:

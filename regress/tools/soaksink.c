@@ -114,6 +114,16 @@ reply(struct client *c, const char *text)
 	c->out_used += len + 2;
 }
 
+/* The window too, or the kernel would read in our place; it stays small. */
+static void
+set_window(struct client *c)
+{
+	int	size = SLOW_READ;
+
+	(void)setsockopt(c->stream.fd, SOL_SOCKET, SO_RCVBUF, &size,
+	    sizeof(size));
+}
+
 /* Messages. */
 
 static void
@@ -264,6 +274,8 @@ verb_mail(struct client *c, const char *arg)
 		c->what = 'n';
 		return;
 	}
+	if (what == 's')
+		set_window(c);
 	c->has_mail = 1;
 	reply(c, "250 2.1.0 sender fine");
 }
@@ -299,15 +311,6 @@ verb_data(struct client *c, const char *arg)
 	c->is_bol = 1;
 	c->was_cr = 0;
 	reply(c, "354 end with a dot");
-}
-
-static void
-read_slowly(struct client *c)
-{
-	int	size = SLOW_READ;
-
-	(void)setsockopt(c->stream.fd, SOL_SOCKET, SO_RCVBUF, &size,
-	    sizeof(size));
 }
 
 static void
@@ -554,11 +557,8 @@ client_read(struct client *c)
 		c->in_at = 0;
 	}
 	room = IN_SIZE - c->in_used;
-	if (client_is_slow(c)) {
-		read_slowly(c);
-		if (room > SLOW_READ)
-			room = SLOW_READ;
-	}
+	if (client_is_slow(c) && room > SLOW_READ)
+		room = SLOW_READ;
 	if (room == 0)
 		return 0;
 	n = soak_read(&c->stream, c->in + c->in_used, room);
