@@ -19,6 +19,7 @@
 #	release		what the shipped binary must be, and must not have
 #	readme		the commands of README.md
 #	slow		system tests that wait long
+#	soak		mixed load for two minutes
 #	engine-bench	instructions of the engine, beside those stored
 #
 # What needs other flags is built in a copy of the tree, build/PART, so that
@@ -212,6 +213,11 @@ part_slow()
 	step_live slow-system /usr/bin/python3 regress/system/run.py --slow
 }
 
+part_soak()
+{
+	step_live soak /usr/bin/python3 regress/soak/soak.py --minutes 2
+}
+
 part_engine_bench()
 {
 	step_live engine-bench /usr/bin/python3 regress/bench/engine --check
@@ -227,11 +233,12 @@ for part in "$@"; do
 		;;
 	full)
 		for each_part in clang bmake asan valgrind faults cppcheck \
-		    tidy fuzz release readme slow engine_bench; do
+		    tidy fuzz release readme slow engine_bench soak; do
 			part_$each_part
 		done
 		;;
-	clang|bmake|asan|valgrind|faults|cppcheck|tidy|fuzz|release|readme|slow)
+	clang|bmake|asan|valgrind|faults|cppcheck|tidy|fuzz|release|readme|\
+	slow|soak)
 		part_$part
 		;;
 	engine-bench)
