@@ -42,7 +42,7 @@ CONF = """
 workers %(workers)d
 %(pki)s
 timeout greeting 2
-timeout command 10
+timeout command 20
 relay "clear" {
 	listen on %(host)s port %(starttls)d tls pki mx
 	listen on %(host)s port %(smtps)d smtps pki mx
@@ -404,7 +404,13 @@ def main():
     lib.enter()
     if opts.seed is None:
         opts.seed = random.SystemRandom().randrange(1 << 31)
-    soak = Soak(opts)
+    try:
+        soak = Soak(opts)
+    except lib.Skip as e:
+        say("skip soak: %s" % e)
+        sys.exit(lib.SKIP_EXIT)
+    except lib.Failure as e:
+        sys.exit("soak: %s" % e)
     soak.run()
     if soak.failures:
         say("soak: %d failures" % len(soak.failures))

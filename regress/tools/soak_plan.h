@@ -160,7 +160,7 @@ soak_plan_session(struct soak_plan *p, uint32_t seed, uint32_t session)
 	p->point = (enum soak_point)soak_between(&r, 0, POINTS - 1);
 	p->way = (enum soak_way)soak_between(&r, 0, WAYS - 1);
 	p->garbage = (enum soak_garbage)soak_between(&r, 0, GARBAGES - 1);
-	p->idle_ms = soak_between(&r, 1000, 20000);
+	p->idle_ms = soak_between(&r, 1000, 30000);
 	p->noise = soak_between(&r, 1, 200);
 	/* Half of those that leave do so within a message. */
 	if (soak_percent(&r, 50))

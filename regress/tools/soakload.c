@@ -52,7 +52,7 @@
 #define PORTS_MAX	8
 #define PROGRESS_MS	60000
 #define DRAIN_MS	5000
-#define IDLE_MS		8000	/* longer, it may be told to go */
+#define IDLE_MS		18000	/* longer, it may be told to go */
 #define SLOW_READ	1024
 #define SLOW_RCVBUF	4096
 #define REPORT_MS	1000
@@ -395,12 +395,15 @@ next_data(struct session *s)
 	return 1;
 }
 
-/* What no reader may take for the end of a message, nor for text. */
+/*
+ * What no reader may take for the end of a message, nor for text.  It begins
+ * with a letter, for what stands in front of it may end with a CR.
+ */
 static void
 say_dirty(struct session *s)
 {
 	static const char	*const dirt[] = {
-		"a bare\nLF", "a bare\rCR", "\n.\n", "\n.\r\n", "\r.\r"
+		"a bare\nLF", "a bare\rCR", "x\n.\n", "x\n.\r\n", "x\r.\r"
 	};
 	uint32_t		 n = s->message.ms % 6;
 
@@ -539,7 +542,7 @@ next_ready(struct session *s)
 		s->write_ms = now_ms + s->plan.idle_ms;
 		s->may_end = s->plan.idle_ms > IDLE_MS;
 	} else if (s->plan.kind == SOAK_SLOW_READ) {
-		for (i = 0; i < s->plan.noise; i++) {
+		for (i = 0; i < s->plan.noise / 2; i++) {
 			say(s, "HELP\r\n");
 			want(s, WHAT_OTHER, "2");
 		}
