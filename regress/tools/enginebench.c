@@ -380,7 +380,7 @@ bench_scenario(const struct bench_scenario *c, unsigned long units,
     int64_t round_ns)
 {
 	static struct bench_run	r;
-	int64_t			ns[ROUNDS];
+	int64_t			ns[ROUNDS] = { 0 };
 	unsigned long		n = units;
 	size_t			i, rounds = units > 0 ? 1 : ROUNDS;
 

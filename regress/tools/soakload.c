@@ -226,14 +226,9 @@ static void
 say_noise(struct session *s, size_t len)
 {
 	struct soak_rng	r = soak_rng_for(opt_seed, s->id, 999);
-	char		octets[256];
-	size_t		i;
 
-	if (len > sizeof(octets))
-		len = sizeof(octets);
-	for (i = 0; i < len; i++)
-		octets[i] = (char)soak_random(&r);
-	say_octets(s, octets, len);
+	while (len-- > 0)
+		s->out[s->out_used++] = (char)soak_random(&r);
 }
 
 static void
