@@ -84,12 +84,13 @@ class Proxy(lib.Proxy):
 class Load:
     """A soakload that runs; its last numbers, and its complaints."""
 
-    def __init__(self, ports, tag, seconds, opts, journal):
+    def __init__(self, ports, tag, seconds, opts, journal, times=1):
         self.numbers = {}
         self.complaints = []
         argv = [lib.build_tool("soakload"), "-c", HOST, "-j", journal,
                 "-t", tag, "-d", str(seconds), "-s", str(opts.seed),
-                "-C", str(opts.concurrency), "-r", str(opts.rate),
+                "-C", str(times * opts.concurrency),
+                "-r", str(times * opts.rate),
                 "-p", str(ports["starttls"]), "-p", str(ports["onward"]),
                 "-i", str(ports["smtps"])]
         self.proc = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
@@ -241,10 +242,11 @@ class Soak:
         say("       kill -9 %s %d" % (role, victim))
         lib.kill_pid(victim)
 
-    def load(self, tag, seconds, kills=()):
-        """Run it to its end; kills: [(second, role)]"""
+    def load(self, tag, seconds, kills=(), times=1):
+        """Run it to its end; kills: [(second, role)]; times as many sessions
+        at once as were asked for"""
         load = Load(self.ports, tag, seconds, self.opts,
-                    self.path("told." + tag))
+                    self.path("told." + tag), times)
         began = time.monotonic()
         kills = list(kills)
         next_report = REPORT_S
@@ -339,9 +341,14 @@ class Soak:
                         self.opts.rate))
         fresh = self.quiet(None)
         fds = self.fds_of(fresh)
-        say("warm-up of %d s" % warm)
-        self.load("w", warm)
+        # Twice as much: a worker has all sessions when the other is killed,
+        # and what it keeps of that is no growth.
+        say("warm-up of %d s, with twice as many" % warm)
+        self.load("w", warm, times=2)
         before = self.quiet(fds)
+        if self.fds_of(before) != fds:
+            self.fail("descriptors behind the warm-up: %r, were %r" % (
+                self.fds_of(before), fds))
         self.series.clear()
         kills = plan_kills(minutes, main)
         say("load of %d s" % main)
