@@ -11,6 +11,7 @@ SYSCONFDIR	?= /etc
 DESTDIR		?=
 CFLAGS		?= -O2 -g
 SECONDS		?= 60
+MINUTES		?= 30
 
 # Where it differs.
 PORT_Linux	!= ls common/port/linux*.c 2>/dev/null || :
@@ -207,6 +208,9 @@ regress-full:
 	@sh regress/tools/regress.sh full
 fuzz:
 	@SECONDS_EACH=${SECONDS} sh regress/tools/regress.sh fuzz
+soak:
+	@${MAKE} -s all tools
+	@/usr/bin/python3 regress/soak/soak.py --minutes ${MINUTES}
 coverage:
 	@sh regress/tools/coverage.sh
 # The page of the session machine, after a change of its table.
@@ -240,5 +244,5 @@ distclean: clean
 	rm -rf build
 
 .PHONY: all tests fuzzers tools show-flags show-srcs deps test-deps demo \
-	unit lint regress regress-full fuzz coverage machine install \
+	unit lint regress regress-full fuzz soak coverage machine install \
 	uninstall clean distclean

@@ -19,6 +19,8 @@
 #	release		what the shipped binary must be, and must not have
 #	readme		the commands of README.md
 #	slow		system tests that wait long
+#	soak		mixed load for two minutes
+#	engine-bench	instructions of the engine, beside those stored
 #
 # What needs other flags is built in a copy of the tree, build/PART, so that
 # the objects beside the sources stay what they are.
@@ -211,6 +213,16 @@ part_slow()
 	step_live slow-system /usr/bin/python3 regress/system/run.py --slow
 }
 
+part_soak()
+{
+	step_live soak /usr/bin/python3 regress/soak/soak.py --minutes 2
+}
+
+part_engine_bench()
+{
+	step_live engine-bench /usr/bin/python3 regress/bench/engine --check
+}
+
 [ $# -gt 0 ] || { echo "usage: regress.sh PART ..." >&2; exit 2; }
 tally_start "$top/build/log"
 for part in "$@"; do
@@ -221,12 +233,16 @@ for part in "$@"; do
 		;;
 	full)
 		for each_part in clang bmake asan valgrind faults cppcheck \
-		    tidy fuzz release readme slow; do
+		    tidy fuzz release readme slow engine_bench soak; do
 			part_$each_part
 		done
 		;;
-	clang|bmake|asan|valgrind|faults|cppcheck|tidy|fuzz|release|readme|slow)
+	clang|bmake|asan|valgrind|faults|cppcheck|tidy|fuzz|release|readme|\
+	slow|soak)
 		part_$part
+		;;
+	engine-bench)
+		part_engine_bench
 		;;
 	*)
 		echo "regress.sh: no part $part" >&2
