@@ -70,15 +70,43 @@ def pss_kib(peer):
     return total
 
 
+class Disturbance:
+    """What took the processors away from us: time that the host gave to
+    others (steal), as a share of all time since the beginning."""
+
+    def __init__(self):
+        self.began = self.times()
+
+    @staticmethod
+    def times():
+        with open("/proc/stat") as f:
+            fields = [int(n) for n in f.readline().split()[1:9]]
+        return sum(fields), fields[7]
+
+    def steal_percent(self):
+        now = self.times()
+        return 100 * (now[1] - self.began[1]) / max(
+            now[0] - self.began[0], 1)
+
+
 # Statistics.
 
 def median(samples, field):
     return statistics.median(getattr(s, field) for s in samples)
 
 
-def ratio(ours, theirs):
+def ratios(ours, theirs):
     """Of each round, since what disturbs one peer disturbs its neighbour."""
-    return statistics.median(a / b for a, b in zip(ours, theirs))
+    return [a / b for a, b in zip(ours, theirs)]
+
+
+def ratio(ours, theirs):
+    return statistics.median(ratios(ours, theirs))
+
+
+def spread_percent(values):
+    """From the least to the most, as a share of the median."""
+    return 100 * (max(values) - min(values)) / statistics.median(values)
 
 
 # What is printed.
@@ -103,11 +131,13 @@ def print_machine(versions):
     say()
 
 
-def where(samples):
-    """Which processes used it."""
+def where(samples, scale=1):
+    """Which processes used it; those of less than a hundredth are left
+    out."""
     parts = collections.Counter()
     for sample in samples:
         parts.update(sample.parts)
-    return " ".join("%s %.0f" % (part, used / len(samples))
+    total = sum(parts.values())
+    return " ".join("%s %.3g" % (part, used * scale / len(samples))
                     for part, used in parts.most_common()
-                    if used / len(samples) >= 1)
+                    if used >= total / 100)

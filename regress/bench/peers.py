@@ -1,16 +1,21 @@
 """The proxies that are measured, and the case without one.
 
-    Peer(workers, sink_port, keys)    runs; stop() ends it
-    .ports["plain"], .ports[key]      its listeners; keys are those with TLS
+    Peer(workers, keys, pin)        runs, before a sink of its own
+    .ports["plain"], .ports[key]    its listeners; keys are those with TLS
+    .sink, .stop()
 
 Each is one tree of processes, started from its release binary as an admin
 would, with everything it needs in a folder of its own.
 """
 
+import functools
 import glob
+import json
 import os
 import re
 import resource
+import select
+import signal
 import subprocess
 import sys
 
@@ -125,20 +130,73 @@ def connections():
     return min(limit - 100, 2 * SESSIONS_MAX)
 
 
+def prepare_network():
+    """Sessions that are over keep their ports for a minute: let there be
+    more of them.  Those below are for listeners."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
+        f.write("20000 65535")
+
+
+def pinned(cpus):
+    """For subprocess: what a child does first, to run on these alone."""
+    if cpus is None:
+        return None
+    return functools.partial(os.sched_setaffinity, 0, cpus)
+
+
+def read_line(stream, what):
+    """The next line that a tool says; it is unbuffered, and JSON."""
+    if not select.select([stream], [], [], DEADLINE)[0]:
+        fail("%s does not say anything" % what)
+    line = stream.readline()
+    if not line:
+        fail("%s ended" % what)
+    return json.loads(line)
+
+
+class Sink:
+    """Where the mail goes: it takes all of it, and knows what it had."""
+
+    def __init__(self, cpus=None):
+        self.port = lib.free_port()
+        self.proc = subprocess.Popen(
+            [lib.build_tool("sink"), "-c", "-q", "-l", HOST,
+             "-p", str(self.port)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, preexec_fn=pinned(cpus))
+        lib.wait_until(lambda: self.proc.poll() is not None or
+                       lib.listening(HOST, self.port), DEADLINE, "the sink")
+
+    def totals(self):
+        self.proc.send_signal(signal.SIGUSR1)
+        return read_line(self.proc.stdout, "the sink")
+
+    def stop(self):
+        self.proc.terminate()
+        self.proc.wait(DEADLINE)
+        self.proc.stdout.close()
+
+
 class Peer:
-    """A proxy that runs, with a listener for each key and one without."""
+    """A proxy that runs, with a listener for each key and one without.
+
+    pin   (CPUs of the proxy, CPUs of client and destination), or None
+    """
 
     tls = True                  # it can do STARTTLS
     env = None
 
-    def __init__(self, workers, sink_port, keys):
+    def __init__(self, workers, keys, pin=None):
+        own, other = pin or (None, None)
+        self.sink = Sink(other)
+        self.load_cpus = other
         self.dir = lib.mkdtemp(self.name)
         keys = keys if self.tls else {}
         self.ports = {key: lib.free_port() for key in ["plain", *keys]}
         self.log = open(os.path.join(self.dir, "said"), "wb")
         self.proc = subprocess.Popen(
-            self.command(workers, sink_port, keys), stdin=subprocess.DEVNULL,
-            stdout=self.log, stderr=self.log, cwd=lib.ROOT, env=self.env)
+            self.command(workers, self.sink.port, keys),
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            cwd=lib.ROOT, env=self.env, preexec_fn=pinned(own))
         for port in self.ports.values():
             lib.wait_until(lambda: self.proc.poll() is not None or
                            lib.listening(HOST, port), DEADLINE, "a listener")
@@ -163,6 +221,7 @@ class Peer:
         self.proc.terminate()
         self.proc.wait(DEADLINE)
         self.log.close()
+        self.sink.stop()
 
 
 class Smtpproxyd(Peer):
@@ -253,18 +312,20 @@ class Direct:
     name = "direct"
     tls = False
 
-    def __init__(self, workers, sink_port, keys):
-        self.ports = {"plain": sink_port}
+    def __init__(self, workers, keys, pin=None):
+        self.load_cpus = pin[1] if pin else None
+        self.sink = Sink(self.load_cpus)
+        self.ports = {"plain": self.sink.port}
 
     def pids(self):
         return []
 
     def stop(self):
-        pass
+        self.sink.stop()
 
     @classmethod
     def version(cls):
-        return "direct"
+        return ""
 
 
 PEERS = {peer.name: peer for peer in (Smtpproxyd, HAProxy, Nginx, Direct)}
