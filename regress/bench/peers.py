@@ -157,11 +157,11 @@ def read_line(stream, what):
 class Sink:
     """Where the mail goes: it takes all of it, and knows what it had."""
 
-    def __init__(self, cpus=None):
+    def __init__(self, cpus=None, quickack=False):
         self.port = lib.free_port()
         self.proc = subprocess.Popen(
-            [lib.build_tool("sink"), "-c", "-q", "-l", HOST,
-             "-p", str(self.port)], stdin=subprocess.DEVNULL,
+            [lib.build_tool("sink"), "-c", "-l", HOST,
+             "-p", str(self.port)] + ["-q"] * quickack, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, preexec_fn=pinned(cpus))
         lib.wait_until(lambda: self.proc.poll() is not None or
                        lib.listening(HOST, self.port), DEADLINE, "the sink")
@@ -183,11 +183,12 @@ class Peer:
     """
 
     tls = True                  # it can do STARTTLS
+    quickack = False            # client and destination acknowledge at once
     env = None
 
     def __init__(self, workers, keys, pin=None):
         own, other = pin or (None, None)
-        self.sink = Sink(other)
+        self.sink = Sink(other, self.quickack)
         self.load_cpus = other
         self.dir = lib.mkdtemp(self.name)
         keys = keys if self.tls else {}
@@ -256,6 +257,9 @@ class Smtpproxyd(Peer):
 
 class Nginx(Peer):
     name = "nginx"
+    # It leaves Nagle's algorithm on and writes in pieces: else it would wait
+    # 40 ms for an acknowledgement in each message.
+    quickack = True
     tree = os.path.join(lib.mta_dir(), "nginx")
     binary = os.path.join(tree, "usr", "sbin", "nginx")
 
@@ -311,6 +315,7 @@ class Direct:
 
     name = "direct"
     tls = False
+    quickack = False
 
     def __init__(self, workers, keys, pin=None):
         self.load_cpus = pin[1] if pin else None

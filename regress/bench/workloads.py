@@ -82,9 +82,9 @@ Sample = collections.namedtuple(
 
 
 def load_command(peer, key, options, sessions, at_once):
-    return [lib.build_tool("load"), "-j", "-q", "-c", HOST,
+    return [lib.build_tool("load"), "-j", "-c", HOST,
             "-p", str(peer.ports[key]), "-C", str(at_once),
-            "-n", str(sessions), *options]
+            "-n", str(sessions), *options] + ["-q"] * peer.quickack
 
 
 def run_load(peer, key, options, sessions, at_once):
