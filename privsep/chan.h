@@ -46,7 +46,8 @@ enum chan_fds {
 /*
  * A message with descriptors was in the queue of a channel that has ended, or
  * whose peer has: its type and id.  Descriptors that the handler takes become
- * -1, the others are closed.  It must not send on this channel.
+ * -1, the others are closed.  It must neither send on this channel nor close
+ * it.
  */
 typedef void chan_unsent_fn(struct chan *, const struct msg *, int *fds,
     size_t nfds, void *arg);

@@ -30,7 +30,8 @@ chan_is_idle(const struct chan *ch)
 int
 chan_can_send(const struct chan *ch)
 {
-	return ch->fd != -1 && !ch->is_blocked && !ch->is_broken;
+	return ch->fd != -1 && ch->violation[0] == '\0' && !ch->is_blocked &&
+	    !ch->is_broken;
 }
 
 void
@@ -216,7 +217,8 @@ chan_flush(struct chan *ch)
 {
 	int	n;
 
-	if (ch->fd == -1 || ch->is_blocked)
+	/* One that broke the rules gets nothing more, nor is it listened to. */
+	if (ch->fd == -1 || ch->is_blocked || ch->violation[0] != '\0')
 		return;
 	while (ch->queue_used > 0) {
 		if ((n = chan_send_oldest(ch)) == -1) {
