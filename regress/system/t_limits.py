@@ -530,10 +530,25 @@ def test_2000_sessions_at_once():
         check_equal(sink.totals()["messages"], 4000)
 
 
+def parked(pid):
+    """How many descriptors this process's kernel queues watch for it."""
+    n = 0
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        try:
+            if os.readlink("/proc/%d/fd/%s" % (pid, fd)) != \
+                    "anon_inode:[eventpoll]":
+                continue
+            with open("/proc/%d/fdinfo/%s" % (pid, fd)) as f:
+                n += sum(line.startswith("tfd:") for line in f)
+        except FileNotFoundError:
+            pass                # closed meanwhile
+    return n
+
+
 @lib.long
 def test_idle_sessions_cost_little():
-    """1,000 that wait: no processor time, little memory, and a busy one
-    beside them is not slower."""
+    """1,000 that wait: no processor time, little memory, both descriptors of
+    each in the kernel's queue, and a busy one beside them is not slower."""
     sink = Sink()
     with Proxy.to(sink, top="workers 1") as proxy:
         pid = proxy.wait_children("worker", 1)[0]
@@ -543,6 +558,8 @@ def test_idle_sessions_cost_little():
         idle = [greeted(proxy) for _ in range(1000)]
         each = (lib.rss_kib(pid) - before) / 1000
         check(each < 8, "%.1f KiB for an idle session" % each)
+        lib.wait_until(lambda: parked(pid) >= 2 * len(idle), 5,
+                       lambda: "2000 parked descriptors: %d" % parked(pid))
         cpu = lib.cpu_seconds(pid) + parent_cpu(proxy)
         lib.stays(lambda: True, 1)
         used = lib.cpu_seconds(pid) + parent_cpu(proxy) - cpu
@@ -551,8 +568,12 @@ def test_idle_sessions_cost_little():
         busy = lib.load(proxy.address, proxy.port, messages=500)
         check_equal(busy["ok"], 500, "%r, alone %r" % (busy, alone))
         idle[500].cmd("NOOP")
+        # Those that go through are parked too, as long as there is a crowd.
+        check(parked(pid) >= 2 * len(idle), "%d parked" % parked(pid))
         for c in idle:
             c.close()
+        lib.wait_until(lambda: parked(pid) < 16, 5,
+                       lambda: "none parked: %d" % parked(pid))
 
 
 # Memory.  What one side does not take is not read from the other.

@@ -2,8 +2,10 @@
 """TLS towards clients: STARTTLS and smtps, certificates of each type, names,
 client certificates, and what must not work."""
 
+import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -642,6 +644,41 @@ def test_pipelined_in_tls():
         c.expect(221)
         c.expect_eof()
         check_equal(len(server.messages), 2, "messages")
+
+
+@lib.cases("version", VERSIONS)
+def test_quit_in_tls(version):
+    """The answer, close_notify and the end are heard, though they come
+    together."""
+    with ScriptedServer() as server, lib_tls.proxy(
+            server, listen="tls pki mx") as proxy:
+        c = starttls(proxy, context=client_context(version))
+        c.sock.suppress_ragged_eofs = False
+        c.line("QUIT")
+        c.expect(221)
+        c.expect_eof()
+        check_equal(server.conns[0].commands[-1], b"QUIT")
+
+
+@lib.cases("version", VERSIONS)
+def test_quit_without_waiting(version):
+    """A client that does not wait for the answer to its last words, as
+    Postfix does not: the destination hears them all the same."""
+    with ScriptedServer() as server, lib_tls.proxy(
+            server, listen="tls pki mx") as proxy:
+        c = starttls(proxy, context=client_context(version))
+        pid = proxy.worker_of(c.name[1])
+        os.kill(pid, signal.SIGSTOP)
+        c.line("QUIT")
+        c.sock.setblocking(False)
+        try:
+            c.sock.unwrap()
+        except (ssl.SSLError, OSError):
+            pass
+        c.close()
+        lib.kill_pid(pid, signal.SIGCONT)
+        server.conns[0].wait_closed()
+        check_equal(server.conns[0].commands[-1], b"QUIT")
 
 
 def test_cut_off_inside_a_message():

@@ -40,6 +40,7 @@ static uint64_t			 ended_id;
 static uint32_t			 asked;		/* choice; 0: none */
 static int			 can_ask;
 static int			 is_tcp;	/* else socketpairs */
+static int			 has_edges;	/* a read takes one write */
 static int			 is_bypass;
 static int			 is_stuck;	/* connecting for ever */
 static int			 is_proxied;
@@ -134,8 +135,8 @@ pair(int *ours)
 		*ours = fd[0];
 		return fd[1];
 	}
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
-	    SOCK_CLOEXEC, 0, fd), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, (has_edges ? SOCK_SEQPACKET :
+	    SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
 	*ours = fd[0];
 	return fd[1];
 }
@@ -185,7 +186,7 @@ setup(void)
 	ended_id = 0;
 	asked = 0;
 	can_ask = 1;
-	is_tcp = is_bypass = is_stuck = is_proxied = is_deferred = 0;
+	is_tcp = has_edges = is_bypass = is_stuck = is_proxied = is_deferred = 0;
 	logged[0] = '\0';
 	log_set_sink(keep, NULL);
 }
@@ -273,6 +274,75 @@ START_TEST(test_message)
 	    "helo=c.example msg=0000000000000007.1 from=a@b nrcpt=1 size=12 "
 	    "delivered=yes "));
 	ck_assert_ptr_nonnull(strstr(logged, "reason=quit\n"));
+}
+END_TEST
+
+/* Commands that came together go together, and so do their replies. */
+START_TEST(test_group)
+{
+	static const char	group[] = "MAIL FROM:<a@b>\r\n"
+				    "RCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\n"
+				    "RCPT TO:<g@h>\r\nDATA\r\n";
+	static const char	replies[] = "250 a\r\n250 b\r\n550 c\r\n"
+				    "250 d\r\n354 go\r\n";
+
+	has_edges = 1;
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	put(client, "EHLO c.example\r\n");
+	put(dest, "250-there\r\n250 PIPELINING\r\n");
+	ck_assert_str_eq(get(client), "220 there\r\n");
+	ck_assert_str_eq(get(client), "250-there\r\n250 PIPELINING\r\n");
+	ck_assert_str_eq(get(dest), "EHLO c.example\r\n");
+	put(client, group);
+	ck_assert_str_eq(get(dest), group);
+	put(dest, replies);
+	ck_assert_str_eq(get(client), replies);
+	/* A message, and the next group behind its end. */
+	put(client, "x: y\r\n\r\n.\r\nMAIL FROM:<a@b>\r\nQUIT\r\n");
+	ck_assert_str_eq(get(dest), "x: y\r\n\r\n.\r\n");
+	ck_assert_str_eq(get(dest), "MAIL FROM:<a@b>\r\nQUIT\r\n");
+	put(dest, "250 queued\r\n");
+	ck_assert_str_eq(get(client), "250 queued\r\n");
+	put(dest, "250 a\r\n221 bye\r\n");
+	ck_assert_str_eq(get(client), "250 a\r\n221 bye\r\n");
+	ck_assert_str_eq(get(client), "(end)");
+	ck_assert_uint_eq(ended_id, 7);
+}
+END_TEST
+
+/* Last words that the kernel keeps for the FIN: they go when it does. */
+START_TEST(test_quit)
+{
+	is_tcp = 1;
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	ck_assert_str_eq(get(client), "220 there\r\n");
+	put(client, "QUIT\r\n");
+	ck_assert_str_eq(get(dest), "QUIT\r\n");
+	put(dest, "221 bye\r\n");
+	ck_assert_uint_eq(ended_id, 7);
+	ck_assert_str_eq(get(client), "221 bye\r\n");
+	ck_assert_str_eq(get(client), "(end)");
+}
+END_TEST
+
+/* What a client says behind its QUIT is no reason not to hear the answer. */
+START_TEST(test_quit_and_more)
+{
+	is_tcp = 1;
+	start(1, 0);
+	put(dest, "220 there\r\n");
+	ck_assert_str_eq(get(client), "220 there\r\n");
+	put(client, "QUIT\r\n");
+	put(client, "NOOP\r\n");
+	put(dest, "221 bye\r\n");
+	ck_assert_str_eq(get(client), "221 bye\r\n");
+	ck_assert_str_eq(get(client), "(end)");
+	(void)close(client);
+	client = -1;
+	pump();
+	ck_assert_uint_eq(ended_id, 7);
 }
 END_TEST
 
@@ -951,6 +1021,9 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_message);
+	tcase_add_test(tc, test_group);
+	tcase_add_test(tc, test_quit);
+	tcase_add_test(tc, test_quit_and_more);
 	tcase_add_test(tc, test_next_choice);
 	tcase_add_test(tc, test_no_choice_left);
 	tcase_add_loop_test(tc, test_proxied, 0, 2);
