@@ -102,7 +102,8 @@ PROG		= smtpproxyd/smtpproxyd
 LIB		= build/libsmtpproxyd.a
 
 # Programs of regress/: every test_X.c, fuzz_X.c and tool is one; what stands
-# beside the tests under another name goes into each that needs it.
+# beside the tests under another name goes into each that needs it.  A tool's
+# parts, and what tools share, have an underscore in their names.
 TESTS		!= ls regress/unit/test_*.c 2>/dev/null || :
 TEST_MORE	!= ls regress/unit/*.c 2>/dev/null | grep -v /test_ || :
 TEST_LIB	= build/libtest.a
@@ -112,11 +113,14 @@ FUZZ_MORE	!= ls regress/fuzz/*.c 2>/dev/null | \
 		    grep -v -e /fuzz_ -e /replay.c || :
 REPLAYS		= ${FUZZ:.c=.replay}
 FUZZERS		= ${FUZZ:.c=.fuzz}
-TOOLS_C		!= ls regress/tools/*.c 2>/dev/null | grep -v /faults.c || :
+TOOLS_C		!= ls regress/tools/*.c 2>/dev/null | \
+		    grep -v -e /faults.c -e _ || :
+TOOL_MORE	!= ls regress/tools/*_*.c 2>/dev/null || :
+TOOL_LIB	= build/libtools.a
 TOOLS		= ${TOOLS_C:.c=}
 TEST_OBJS	= ${TESTS:.c=.o} ${TEST_MORE:.c=.o} ${FUZZ:.c=.o} \
-		  ${FUZZ_MORE:.c=.o} ${TOOLS_C:.c=.o} regress/fuzz/replay.o \
-		  regress/tools/faults.o
+		  ${FUZZ_MORE:.c=.o} ${TOOLS_C:.c=.o} ${TOOL_MORE:.c=.o} \
+		  regress/fuzz/replay.o regress/tools/faults.o
 
 # Touched when one of the flags is another than the last time.
 FLAGS		!= sh regress/tools/stamp.sh build/flags \
@@ -149,6 +153,10 @@ ${TEST_LIB}: ${TEST_MORE:.c=.o}
 	@rm -f $@
 	${AR} rc $@ ${TEST_MORE:.c=.o}
 	${RANLIB} $@
+${TOOL_LIB}: ${TOOL_MORE:.c=.o}
+	@rm -f $@
+	${AR} rc $@ ${TOOL_MORE:.c=.o}
+	${RANLIB} $@
 RANLIB		?= ranlib
 
 smtpproxyd/parse.c: smtpproxyd/parse.y
@@ -173,8 +181,8 @@ ${FUZZERS}: ${LIB} ${FUZZ_MORE:.c=.o}
 tests: ${TESTPROGS} ${REPLAYS} tools
 fuzzers: ${FUZZERS}
 tools: ${TOOLS}
-${TOOLS}: ${TOOLS_C:.c=.o} ${LIB}
-	${LINK} -o $@ $@.o ${LIB} ${LIBS}
+${TOOLS}: ${TOOLS_C:.c=.o} ${TOOL_LIB} ${LIB}
+	${LINK} -o $@ $@.o ${TOOL_LIB} ${LIB} ${LIBS}
 
 # For scripts that call a compiler or a checker of their own.
 show-flags:
@@ -237,7 +245,8 @@ clean:
 	rm -f common/port/tls_*.o
 	rm -f ${PROG} ${OBJS} ${MAIN} ${TEST_OBJS} ${TESTPROGS} ${REPLAYS} \
 	    ${FUZZERS} ${TOOLS} smtpproxyd/parse.c smtpproxyd/build_id.h \
-	    smtpproxyd/build_id.h.new ${LIB} ${TEST_LIB} build/flags
+	    smtpproxyd/build_id.h.new ${LIB} ${TEST_LIB} ${TOOL_LIB} \
+	    build/flags
 	rm -rf build/clang build/bmake build/asan build/trace build/faults \
 	    build/fuzz build/coverage build/log build/demo build/dest
 distclean: clean

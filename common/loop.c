@@ -6,8 +6,9 @@
  *
  * A descriptor in the loop is in one of three places: in a slot of the poll
  * set; parked in the kernel queue; or at rest (events 0 for a while), where
- * nobody looks at it.  loop_add() keeps a slot's memory for each of them, so
- * that coming back from a place never fails.
+ * nobody looks at it.  A parked one that is ready has a slot for the length of
+ * the pass, which poll(2) does not see.  loop_add() keeps a slot's memory for
+ * each of them, so that coming back from a place never fails.
  */
 #include "loop.h"
 
@@ -21,7 +22,8 @@
 #include "port/port.h"
 
 #define LOOP_FIRST_SIZE	64
-#define LOOP_WAKE_MAX	64	/* parked descriptors woken in one pass */
+#define LOOP_WAKE_MAX	256	/* parked descriptors woken in one pass */
+#define LOOP_CROWD	16	/* more in the poll set are parked at once */
 #define LOOP_SHORT_MS	20	/* until there may be memory again */
 #define LOOP_ALWAYS	(POLLERR | POLLHUP | POLLNVAL)
 
@@ -93,13 +95,18 @@ loop_leave_slot(struct loop *l, struct loop_fd *lf)
 static void
 loop_compact(struct loop *l)
 {
-	size_t	from, to;
+	struct loop_fd	*lf;
+	size_t		 from, to;
 
-	if (l->nfree == 0)
+	if (l->nfree == 0 && l->nwoken == 0)
 		return;
 	for (from = to = loop_first(l); from < l->used; from++) {
-		if (l->owner[from] == NULL)
+		if ((lf = l->owner[from]) == NULL)
 			continue;
+		if (lf->is_parked) {
+			lf->slot = -1;
+			continue;
+		}
 		l->set[to] = l->set[from];
 		l->owner[to] = l->owner[from];
 		l->owner[to]->slot = (int32_t)to;
@@ -107,6 +114,7 @@ loop_compact(struct loop *l)
 	}
 	l->used = to;
 	l->nfree = 0;
+	l->nwoken = 0;
 }
 
 int
@@ -114,6 +122,7 @@ loop_init(struct loop *l, int park)
 {
 	memset(l, 0, sizeof(*l));
 	timer_heap_init(&l->timers);
+	TAILQ_INIT(&l->tasks);
 	l->park_fd = -1;
 	l->now_ms = port_now_ms();
 	if (park && (l->park_fd = port_park_open()) == -1 && errno != ENOSYS)
@@ -180,19 +189,20 @@ loop_unregister(struct loop *l, struct loop_fd *lf)
 		fatal("loop: descriptor %d closed while parked", lf->fd);
 	lf->is_parked = 0;
 	l->nparked--;
+	if (lf->slot != -1)
+		l->nwoken--;
 }
 
 /* Back into the poll set from wherever it is. */
 static void
 loop_return(struct loop *l, struct loop_fd *lf)
 {
-	if (lf->slot != -1)
-		return;
 	if (lf->is_parked)
 		loop_unregister(l, lf);
-	else
+	else if (lf->slot == -1)
 		l->nresting--;
-	loop_take_slot(l, lf, lf->fd);
+	if (lf->slot == -1)
+		loop_take_slot(l, lf, lf->fd);
 }
 
 static int
@@ -223,12 +233,12 @@ loop_del(struct loop *l, struct loop_fd *lf)
 {
 	if (lf->fd == -1)
 		return;
+	if (lf->is_parked)
+		loop_unregister(l, lf);
+	else if (lf->slot == -1)
+		l->nresting--;
 	if (lf->slot != -1)
 		loop_leave_slot(l, lf);
-	else if (lf->is_parked)
-		loop_unregister(l, lf);
-	else
-		l->nresting--;
 	lf->fd = -1;
 	lf->events = 0;
 }
@@ -247,6 +257,7 @@ loop_retire(struct loop *l, struct loop_fd *lf)
 	if (port_park_add(l->park_fd, lf->fd, lf) == -1) {
 		/* Plain files, or no memory: polled on, tried again later. */
 		lf->quiet_since = (uint32_t)l->now_ms;
+		l->next_crowd_ms = l->now_ms + LOOP_QUIET_MS;
 		return;
 	}
 	loop_leave_slot(l, lf);
@@ -254,26 +265,35 @@ loop_retire(struct loop *l, struct loop_fd *lf)
 	l->nparked++;
 }
 
+/*
+ * Out of the poll set: those that were quiet, or, where it is crowded, all
+ * that may leave.  poll(2) looks at each of its entries up to twice a call,
+ * the queue at none.
+ */
 static void
 loop_retire_quiet(struct loop *l)
 {
 	struct loop_fd	*lf;
 	uint32_t	 now = (uint32_t)l->now_ms;
 	size_t		 i;
+	int		 is_crowded;
 
-	if (l->now_ms < l->next_park_ms)
+	is_crowded = l->park_fd != -1 && l->used > LOOP_CROWD &&
+	    l->now_ms >= l->next_crowd_ms;
+	if (l->now_ms < l->next_park_ms && !is_crowded)
 		return;
 	l->next_park_ms = l->now_ms + LOOP_QUIET_MS;
 	for (i = loop_first(l); i < l->used; i++) {
-		if ((lf = l->owner[i]) == NULL)
+		if ((lf = l->owner[i]) == NULL || lf->is_parked)
 			continue;
-		if (now - lf->quiet_since >= LOOP_QUIET_MS)
+		if (now - lf->quiet_since >= LOOP_QUIET_MS ||
+		    (is_crowded && lf->events != 0))
 			loop_retire(l, lf);
 	}
 }
 
 /*
- * Parked descriptors that are ready return to the poll set.  All of a batch
+ * Parked descriptors that are ready get a slot for this pass.  All of a batch
  * do so before any function runs: from then on they are known by their slots,
  * and a function that frees the owner of another one leaves no stale pointer.
  *   returns   how many
@@ -288,8 +308,9 @@ loop_wake(struct loop *l)
 	n = port_park_wait(l->park_fd, tags, LOOP_WAKE_MAX);
 	for (i = 0; i < n; i++) {
 		lf = tags[i];
-		loop_return(l, lf);
+		loop_take_slot(l, lf, -1);
 		l->set[lf->slot].revents = POLLIN;
+		l->nwoken++;
 	}
 	return n > 0 ? (size_t)n : 0;
 }
@@ -340,11 +361,50 @@ loop_poll(struct loop *l)
 	return n == -1 && errno == EINTR ? 0 : n;
 }
 
+void
+loop_task_init(struct loop_task *t, void (*fn)(void *), void *arg)
+{
+	memset(t, 0, sizeof(*t));
+	t->fn = fn;
+	t->arg = arg;
+}
+
+void
+loop_put_off(struct loop *l, struct loop_task *t)
+{
+	if (t->is_put_off)
+		return;
+	t->is_put_off = 1;
+	TAILQ_INSERT_TAIL(&l->tasks, t, entry);
+}
+
+void
+loop_take_back(struct loop *l, struct loop_task *t)
+{
+	if (!t->is_put_off)
+		return;
+	t->is_put_off = 0;
+	TAILQ_REMOVE(&l->tasks, t, entry);
+}
+
+static void
+loop_run_tasks(struct loop *l)
+{
+	struct loop_task	*t;
+
+	while ((t = TAILQ_FIRST(&l->tasks)) != NULL) {
+		loop_take_back(l, t);
+		t->fn(t->arg);
+	}
+}
+
 int
 loop_once(struct loop *l)
 {
 	int	n;
 
+	loop_run_tasks(l);		/* of the set-up */
+	loop_compact(l);
 	loop_retire_quiet(l);
 	loop_compact(l);
 	if ((n = loop_poll(l)) == -1)
@@ -355,6 +415,7 @@ loop_once(struct loop *l)
 	timer_run(&l->timers, l->now_ms);
 	if (l->after != NULL)
 		l->after(l->after_arg, l->now_ms);
+	loop_run_tasks(l);
 	return 0;
 }
 

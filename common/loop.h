@@ -2,6 +2,7 @@
 #define LOOP_H
 
 #include <sys/types.h>
+#include <sys/queue.h>
 
 #include <poll.h>
 #include <stddef.h>
@@ -12,13 +13,14 @@
 /*
  * The poll(2) loop of every process.  The first slots have names (SLOT_PARENT,
  * SLOT_LOGGER and so on in each process), the rest are taken as they come.
- * A descriptor that was quiet for LOOP_QUIET_MS and waits for input only is
- * parked in one kernel queue (epoll, kqueue), which is itself one descriptor
- * of the poll set: ten thousand idle sessions then cost a pass nothing.
+ * A descriptor that waits for input only and was quiet for LOOP_QUIET_MS, or
+ * is one of many, is parked in one kernel queue (epoll, kqueue), which is
+ * itself one descriptor of the poll set: ten thousand idle sessions then cost a
+ * pass nothing.
  *
  * One pass: wait; call the function of every descriptor that is ready; run
  * the timers; call the process's own `after` function (its parse and send
- * phases, PERFORMANCE of the design).
+ * phases, PERFORMANCE of the design); run the tasks that were put off.
  */
 #define LOOP_QUIET_MS	100
 
@@ -27,12 +29,21 @@ typedef void loop_fn(struct loop_fd *, short revents, void *arg);
 
 struct loop_fd {
 	int		 fd;		/* -1: not in the loop */
+	int32_t		 slot;		/* in the poll set, or for one pass;
+					 * -1: none */
+	uint32_t	 quiet_since;	/* low 32 bits of ms */
 	short		 events;	/* POLLIN, POLLOUT, PORT_POLLRDHUP */
 	uint8_t		 is_parked;	/* in the kernel queue */
-	int32_t		 slot;		/* in the poll set, -1: none */
-	uint32_t	 quiet_since;	/* low 32 bits of ms */
 	loop_fn		*fn;
 	void		*arg;		/* borrowed */
+};
+
+/* Something that is put off to the end of the pass. */
+struct loop_task {
+	TAILQ_ENTRY(loop_task)	 entry;
+	void			(*fn)(void *);
+	void			*arg;		/* borrowed */
+	uint8_t			 is_put_off;
 };
 
 struct loop {
@@ -42,14 +53,17 @@ struct loop {
 	size_t		  size;
 	int		  park_fd;	/* -1: no parking on this system */
 	size_t		  nparked;
+	size_t		  nwoken;	/* of these, in a slot for this pass */
 	size_t		  nresting;	/* events 0, in no slot */
 	size_t		  nfree;	/* slots left, until the next pass */
 	int64_t		  now_ms;	/* monotonic, read once a pass */
 	int64_t		  next_park_ms;
+	int64_t		  next_crowd_ms;	/* a failure costs a while */
 	struct timer_heap timers;
 	int		  is_stopping;
 	void		(*after)(void *, int64_t now_ms);
 	void		 *after_arg;
+	TAILQ_HEAD(, loop_task) tasks;
 };
 
 /*
@@ -65,8 +79,8 @@ void	loop_fd_init(struct loop_fd *);
 
 /*
  * Take a descriptor into the loop.  The struct is borrowed and must stay in
- * place until loop_del(); the descriptor stays the caller's.  One that comes
- * back from the kernel queue is reported with POLLIN alone, whatever happened.
+ * place until loop_del(); the descriptor stays the caller's.  One that is in
+ * the kernel queue is reported with POLLIN alone, whatever happened.
  *   returns   0, or -1 with errno: ENOMEM, EBADF (fd is negative), EBUSY (in
  *             a loop already, or without loop_fd_init())
  */
@@ -88,6 +102,15 @@ void	loop_set(struct loop *, struct loop_fd *, short events);
  * owner freed; a function that takes it out twice does no harm.
  */
 void	loop_del(struct loop *, struct loop_fd *);
+
+/*
+ * Prepare the storage of a task; put it off to the end of the pass, or, outside
+ * of one, to before the next wait; take that back.  The struct is borrowed
+ * until then.  Putting off or taking back twice does no harm.
+ */
+void	loop_task_init(struct loop_task *, void (*fn)(void *), void *arg);
+void	loop_put_off(struct loop *, struct loop_task *);
+void	loop_take_back(struct loop *, struct loop_task *);
 
 /*
  * One pass, or passes until loop_stop().

@@ -7,7 +7,7 @@
  * arrives has an owner at once: the message, which closes what nobody took.
  * Nobody ever waits for a peer: what it does not take is queued, up to a limit.
  */
-#include "chan.h"
+#include "chan_int.h"
 
 #include <sys/types.h>
 #include <sys/socket.h>
@@ -23,15 +23,7 @@
 #include "../common/log.h"
 #include "../common/port/port.h"
 
-#define CHAN_RETRY_MS	20	/* ENOBUFS and its like */
 #define CHAN_VLEN	8	/* packets read with one system call */
-#define CHAN_BLOCK_MS	10000	/* blocking use: no peer is that slow */
-
-/* Exactly two descriptors wide: what is more, the kernel closes. */
-union chan_control {
-	struct cmsghdr	hdr;
-	uint8_t		room[CMSG_SPACE(MSG_FDS_MAX * sizeof(int))];
-};
 
 /*
  * The channels whose handlers are running, innermost first.  A handler may
@@ -49,7 +41,6 @@ static uint8_t			 rooms[CHAN_VLEN][MSG_MAX];
 static union chan_control	 controls[CHAN_VLEN];
 
 static loop_fn	chan_on_event;
-static timer_fn	chan_on_retry;
 
 static int
 chan_set_size(int fd, int option)
@@ -97,6 +88,7 @@ chan_init(struct chan *ch)
 	ch->fd = -1;
 	loop_fd_init(&ch->lfd);
 	timer_init(&ch->retry, chan_on_retry, ch);
+	loop_task_init(&ch->flush, chan_on_flush, ch);
 }
 
 int
@@ -130,12 +122,6 @@ chan_is_open(const struct chan *ch)
 	return ch->fd != -1;
 }
 
-int
-chan_is_idle(const struct chan *ch)
-{
-	return ch->queue_used == 0;
-}
-
 void
 chan_set_state(struct chan *ch, enum chan_state state)
 {
@@ -145,8 +131,7 @@ chan_set_state(struct chan *ch, enum chan_state state)
 	ch->state = state;
 }
 
-/* A packet that held a secret leaves none behind. */
-static void
+void
 chan_wipe(uint8_t *packet, size_t len)
 {
 	const struct msg_row	*row;
@@ -156,24 +141,6 @@ chan_wipe(uint8_t *packet, size_t len)
 	row = msg_table_row((uint16_t)(packet[0] << 8 | packet[1]));
 	if (row != NULL && row->is_secret)
 		explicit_bzero(packet, len);
-}
-
-/* --- Sending --- */
-
-/* The oldest message that waits is sent, or lost with its channel. */
-static void
-chan_queue_drop(struct chan *ch)
-{
-	struct chan_out	*out = &ch->queue[ch->queue_head];
-	size_t		 i;
-
-	for (i = 0; i < out->nfds; i++)
-		(void)close(out->fd[i]);	/* the peer's copy lives on */
-	chan_wipe(out->data, out->len);
-	free(out->data);
-	memset(out, 0, sizeof(*out));
-	ch->queue_head = (ch->queue_head + 1) % CHAN_QUEUE_MAX;
-	ch->queue_used--;
 }
 
 void
@@ -188,20 +155,16 @@ chan_close(struct chan *ch)
 			f->ch = NULL;
 	if (ch->loop != NULL) {
 		timer_end(&ch->loop->timers, &ch->retry);
+		loop_take_back(ch->loop, &ch->flush);
 		loop_del(ch->loop, &ch->lfd);
 	}
 	(void)close(ch->fd);		/* a socket: nothing is lost by it */
 	ch->fd = -1;
-	while (ch->queue_used > 0)
-		chan_queue_drop(ch);
-	free(ch->queue);
-	ch->queue = NULL;
-	ch->full_since_ms = 0;
+	chan_queue_free(ch);
 	ch->violation[0] = '\0';
 }
 
-/* The channel ends by itself; the owner hears of it and may free *ch. */
-static void
+void
 chan_end(struct chan *ch, const char *why)
 {
 	chan_end_fn	*on_end = ch->on_end;
@@ -216,266 +179,6 @@ chan_end(struct chan *ch, const char *why)
 	chan_close(ch);
 	if (on_end != NULL)
 		on_end(ch, reason, arg);
-}
-
-static int
-chan_sendmsg(int fd, const uint8_t *data, size_t len, const int *fds,
-    size_t nfds)
-{
-	union chan_control	 control;
-	struct msghdr		 mh;
-	struct iovec		 iov;
-	struct cmsghdr		*c;
-	ssize_t			 n;
-
-	memset(&mh, 0, sizeof(mh));
-	iov.iov_base = (void *)(uintptr_t)data;	/* sendmsg only reads it */
-	iov.iov_len = len;
-	mh.msg_iov = &iov;
-	mh.msg_iovlen = 1;
-	if (nfds > 0) {
-		memset(&control, 0, sizeof(control));
-		mh.msg_control = control.room;
-		/* size_t or socklen_t, by the system: two descriptors fit. */
-		mh.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
-		c = CMSG_FIRSTHDR(&mh);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = (socklen_t)CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
-	}
-	do
-		n = sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n == -1 && errno == EINTR);
-	return n == -1 ? -1 : 0;
-}
-
-/* POLLOUT would come at once for these, and help nothing. */
-static int
-chan_is_short(int error)
-{
-	return error == ENOBUFS || error == ETOOMANYREFS || error == EMFILE ||
-	    error == ENOMEM;
-}
-
-/* Wait for what was missing when sendmsg(2) failed with this error. */
-static void
-chan_wait_to_send(struct chan *ch, int error)
-{
-	if (chan_is_short(error)) {
-		loop_set(ch->loop, &ch->lfd, POLLIN);
-		if (timer_set(&ch->loop->timers, &ch->retry,
-		    ch->loop->now_ms + CHAN_RETRY_MS) == 0)
-			return;
-	}
-	loop_set(ch->loop, &ch->lfd, POLLIN | POLLOUT);
-}
-
-/* Send what waits, in order, until the socket is full. */
-static void
-chan_flush(struct chan *ch)
-{
-	struct chan_out	*out;
-
-	while (ch->queue_used > 0) {
-		out = &ch->queue[ch->queue_head];
-		if (chan_sendmsg(ch->fd, out->data, out->len, out->fd,
-		    out->nfds) == -1) {
-			if (errno == EAGAIN || chan_is_short(errno)) {
-				chan_wait_to_send(ch, errno);
-				return;
-			}
-			/* The end itself is seen by reading. */
-			while (ch->queue_used > 0)
-				chan_queue_drop(ch);
-			break;
-		}
-		chan_queue_drop(ch);
-		ch->full_since_ms = ch->loop->now_ms;
-	}
-	ch->full_since_ms = 0;
-	loop_set(ch->loop, &ch->lfd, POLLIN);
-}
-
-static void
-chan_on_retry(struct timer *t, void *arg, int64_t now_ms)
-{
-	struct chan	*ch = arg;
-
-	(void)t;
-	(void)now_ms;
-	if (ch->violation[0] != '\0')
-		chan_end(ch, "");
-	else
-		chan_flush(ch);
-}
-
-/* Blocking use: wait until the socket takes more. */
-static int
-chan_wait_writable(const struct chan *ch)
-{
-	struct pollfd	pfd;
-
-	memset(&pfd, 0, sizeof(pfd));
-	pfd.fd = ch->fd;
-	pfd.events = POLLOUT;
-	return poll(&pfd, 1, CHAN_BLOCK_MS) == 1 ? 0 : -1;
-}
-
-/* Own copies of descriptors that stay the caller's. */
-static int
-chan_dup_fds(struct chan_out *out, const int *fds, size_t nfds)
-{
-	int	fd;
-
-	for (out->nfds = 0; out->nfds < nfds; out->nfds++) {
-		if ((fd = fcntl(fds[out->nfds], F_DUPFD_CLOEXEC, 0)) == -1) {
-			while (out->nfds > 0)
-				(void)close(out->fd[--out->nfds]);
-			return -1;
-		}
-		out->fd[out->nfds] = fd;
-	}
-	return 0;
-}
-
-/* Behind what waits.  On success the queue owns copies of all. */
-static int
-chan_enqueue(struct chan *ch, const struct msg_writer *w, const int *fds,
-    size_t nfds)
-{
-	struct chan_out	*out;
-
-	if (ch->queue == NULL)
-		ch->queue = calloc(CHAN_QUEUE_MAX, sizeof(*ch->queue));
-	if (ch->queue == NULL || ch->queue_used == CHAN_QUEUE_MAX) {
-		errno = ENOBUFS;
-		return -1;
-	}
-	out = &ch->queue[(ch->queue_head + ch->queue_used) % CHAN_QUEUE_MAX];
-	if ((out->data = malloc(w->used)) == NULL) {
-		errno = ENOBUFS;
-		return -1;
-	}
-	if (chan_dup_fds(out, fds, nfds) == -1) {
-		free(out->data);
-		out->data = NULL;
-		errno = ENOBUFS;
-		return -1;
-	}
-	memcpy(out->data, w->data, w->used);
-	out->len = (uint16_t)w->used;		/* at most MSG_MAX */
-	if (ch->queue_used++ == 0)
-		ch->full_since_ms = ch->loop->now_ms;
-	return 0;
-}
-
-/* May it go at all?  Our own mistakes end here. */
-static int
-chan_may_send(const struct chan *ch, struct msg_writer *w, size_t nfds)
-{
-	const char	*why;
-	uint16_t	 type;
-
-	if (ch->fd == -1 || ch->violation[0] != '\0') {
-		errno = EPIPE;
-		return -1;
-	}
-	if (msg_finish(w) == -1) {
-		log_warnx("message to %s does not fit",
-		    proc_role_name(ch->peer));
-		errno = EINVAL;
-		return -1;
-	}
-	type = (uint16_t)(w->data[0] << 8 | w->data[1]);
-	if ((why = msg_table_check(type, ch->self, ch->peer, ch->state,
-	    w->used - MSG_HEADER, nfds)) != NULL) {
-		log_warnx("message %u to %s not sent: %s", type,
-		    proc_role_name(ch->peer), why);
-		errno = EINVAL;
-		return -1;
-	}
-	return 0;
-}
-
-static int
-chan_send_now(struct chan *ch, const struct msg_writer *w, const int *fds,
-    size_t nfds)
-{
-	for (;;) {
-		if (chan_sendmsg(ch->fd, w->data, w->used, fds, nfds) == 0)
-			return 0;
-		if (ch->loop != NULL || errno != EAGAIN)
-			return -1;
-		if (chan_wait_writable(ch) == -1) {
-			errno = ENOBUFS;
-			return -1;
-		}
-	}
-}
-
-static int
-chan_send_or_queue(struct chan *ch, struct msg_writer *w, const int *fds,
-    size_t nfds)
-{
-	int	error = 0;
-
-	if (chan_may_send(ch, w, nfds) == -1)
-		return -1;
-	if (ch->queue_used == 0) {
-		if (chan_send_now(ch, w, fds, nfds) == 0)
-			return 0;
-		error = errno;
-		if (error != EAGAIN && !chan_is_short(error)) {
-			errno = EPIPE;
-			return -1;
-		}
-	}
-	if (ch->loop == NULL) {
-		errno = ENOBUFS;
-		return -1;
-	}
-	if (chan_enqueue(ch, w, fds, nfds) == -1)
-		return -1;
-	if (error != 0)
-		chan_wait_to_send(ch, error);
-	return 0;
-}
-
-int
-chan_send(struct chan *ch, struct msg_writer *w, const int *fds, size_t nfds,
-    int close_fds)
-{
-	size_t	i;
-	int	rc, saved_errno;
-
-	rc = chan_send_or_queue(ch, w, fds, nfds);
-	if (close_fds) {
-		saved_errno = errno;
-		for (i = 0; i < nfds; i++)
-			(void)close(fds[i]);	/* sent, or a copy waits */
-		errno = saved_errno;
-	}
-	return rc;
-}
-
-int
-chan_send_lossy(struct chan *ch, struct msg_writer *w)
-{
-	ch->ndropped++;
-	if (chan_may_send(ch, w, 0) == -1)
-		return -1;
-	if (ch->queue_used > 0) {
-		errno = ENOBUFS;
-		return -1;
-	}
-	if (chan_sendmsg(ch->fd, w->data, w->used, NULL, 0) == -1) {
-		errno = errno == EAGAIN || chan_is_short(errno) ? ENOBUFS :
-		    EPIPE;
-		return -1;
-	}
-	ch->ndropped--;
-	return 0;
 }
 
 /* --- Receiving --- */
@@ -668,7 +371,7 @@ chan_on_event(struct loop_fd *lfd, short revents, void *arg)
 
 	(void)lfd;
 	if (revents & POLLOUT)
-		chan_flush(ch);
+		chan_unblock(ch);
 	if ((revents & ~POLLOUT) == 0)
 		return;
 	for (i = 0; i < CHAN_BATCH / CHAN_VLEN; i++)
@@ -741,7 +444,7 @@ chan_wait_event(struct chan *ch, int timeout_ms)
 	if (poll(&pfd, 1, timeout_ms) == -1 && errno != EINTR)
 		fatal("set-up: poll");
 	if (ch->queue_used > 0)
-		chan_flush(ch);
+		chan_unblock(ch);
 }
 
 void

@@ -18,6 +18,7 @@
 #define CHAN_SOCKBUF	(128 * 1024)
 #define CHAN_VIOLATION	"violation: "	/* the reason of an end begins so */
 #define CHAN_BATCH	32	/* messages a wake-up, then the others */
+#define CHAN_SMALL	224	/* octets that wait without an allocation */
 
 struct chan;
 
@@ -35,11 +36,27 @@ typedef void chan_msg_fn(struct chan *, struct msg *, void *arg);
  */
 typedef void chan_end_fn(struct chan *, const char *reason, void *arg);
 
+/* Whose are the descriptors of a message that is sent? */
+enum chan_fds {
+	CHAN_FDS_KEEP = 0,	/* the caller's */
+	CHAN_FDS_CLOSE,		/* the channel's, which closes them */
+	CHAN_FDS_GIVE		/* the same, but on failure the caller's */
+};
+
+/*
+ * A message with descriptors was in the queue of a channel that has ended, or
+ * whose peer has: its type and id.  Descriptors that the handler takes become
+ * -1, the others are closed.  It must not send on this channel.
+ */
+typedef void chan_unsent_fn(struct chan *, const struct msg *, int *fds,
+    size_t nfds, void *arg);
+
 struct chan_out {
 	uint8_t		*data;		/* the packet; a secret one is wiped */
 	uint16_t	 len;
 	uint8_t		 nfds;
 	int		 fd[MSG_FDS_MAX]; /* ours, closed once they are sent */
+	uint8_t		 room[CHAN_SMALL];
 };
 
 struct chan {
@@ -53,6 +70,12 @@ struct chan {
 	struct chan_out	*queue;		/* ring of CHAN_QUEUE_MAX, on need */
 	size_t		 queue_head;
 	size_t		 queue_used;
+	size_t		 batch;		/* 0: sent at once */
+	struct loop_task flush;		/* of the batch */
+	uint8_t		 is_blocked;	/* the peer does not take it now */
+	uint8_t		 is_broken;	/* nor ever again */
+	chan_unsent_fn	*on_unsent;
+	void		*unsent_arg;
 	struct timer	 retry;		/* ENOBUFS, ETOOMANYREFS, EMFILE */
 	int64_t		 full_since_ms;	/* nothing went since; 0: not full */
 	int64_t		 heard_ms;	/* last message of the peer */
@@ -101,14 +124,25 @@ void	chan_drain(struct chan *);
 void	chan_set_state(struct chan *, enum chan_state);
 
 /*
+ * From now on what is sent waits for the end of the loop's pass, or for
+ * chan_flush(), and goes out together, at most `most` messages at a time: the
+ * peer is woken once for all of them.
+ *   returns    0, or -1 without memory: sent at once, as before
+ */
+int	chan_set_batch(struct chan *, size_t most);
+
+/* Send what waits, as far as the peer takes it. */
+void	chan_flush(struct chan *);
+
+/*
  * Send, or queue in order behind what waits.  The writer must be finished.
- *   fds        borrowed; with close_fds they are the channel's, and closed
- *              when sent, also on failure
+ *   fds        closed when sent unless they are the caller's; what waits has
+ *              copies of those
  *   returns    0; -1 with ENOBUFS when the queue is full, EPIPE when closed,
  *              EINVAL when the table does not allow it (our own mistake)
  */
 int	chan_send(struct chan *, struct msg_writer *, const int *fds,
-	    size_t nfds, int close_fds);
+	    size_t nfds, enum chan_fds);
 
 /*
  * For records that may be lost: never queued, counted in ndropped instead.
@@ -117,8 +151,13 @@ int	chan_send(struct chan *, struct msg_writer *, const int *fds,
  */
 int	chan_send_lossy(struct chan *, struct msg_writer *);
 
+/* Who gets what was not sent; else it is lost. */
+void	chan_set_unsent(struct chan *, chan_unsent_fn *, void *arg);
+
 /* Nothing waits to be sent. */
 int	chan_is_idle(const struct chan *);
+/* It is open, and the peer took what was sent last. */
+int	chan_can_send(const struct chan *);
 
 /*
  * Blocking use, for a child's set-up only: wait for one message, checked by

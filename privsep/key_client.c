@@ -101,7 +101,7 @@ key_client_send(const struct key_wait *w)
 	msg_put_u32(&kc.writer, w->key);
 	msg_put_u16(&kc.writer, w->scheme);
 	msg_put_octets(&kc.writer, w->octets, w->len);
-	return chan_send(kc.chan, &kc.writer, NULL, 0, 0);
+	return chan_send(kc.chan, &kc.writer, NULL, 0, CHAN_FDS_KEEP);
 }
 
 /* Send what waits, in order, as far as the bound allows. */
@@ -188,6 +188,8 @@ key_client_on_peer(struct chan *ch)
 {
 	kc.chan = ch;
 	kc.is_stuck = 0;
+	/* Without it each goes by itself. */
+	(void)chan_set_batch(ch, KEY_CLIENT_BATCH);
 	key_client_pump();
 }
 
@@ -271,6 +273,8 @@ key_client_block(struct key_wait *w)
 	struct pollfd	pfd;
 	int64_t		end_ms, left_ms;
 
+	if (kc.chan != NULL)
+		chan_flush(kc.chan);	/* no pass comes in between */
 	end_ms = port_now_ms() + KEY_CLIENT_BLOCK_MS;
 	/* Once is enough: the worker has others to serve, and must answer. */
 	while (w->state == KEY_SENT && !kc.is_stuck) {

@@ -17,6 +17,7 @@
  */
 #define KEY_CLIENT_OUT_MAX	128	/* with the keyholder at once; more
 					 * wait here, in order */
+#define KEY_CLIENT_BATCH	16	/* sent with one call */
 #define KEY_CLIENT_MS		10000	/* an answer's time, paused */
 #define KEY_CLIENT_BLOCK_MS	1000	/* the same where all wait for it */
 

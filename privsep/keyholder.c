@@ -20,6 +20,7 @@
 #define SETUP_MS	30000
 #define SECOND_MS	1000
 #define RATE_MAX	5000		/* signatures a second and worker */
+#define ANSWERS_BATCH	4		/* at once: RSA takes its time */
 
 struct holder_key {
 	struct port_tls_key	*key;	/* NULL: none of this number */
@@ -145,7 +146,7 @@ answer(struct chan *ch, uint64_t id, const uint8_t *sig, size_t len)
 	msg_start(&m, MSG_SIGNED, id);
 	msg_put_octets(&m, sig, len);
 	/* A worker that reads no answers has no use for this one. */
-	(void)chan_send(ch, &m, NULL, 0, 0);
+	(void)chan_send(ch, &m, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static void
@@ -272,6 +273,15 @@ keyholder_on_msg(struct chan *ch, struct msg *m, void *arg)
 	}
 }
 
+/* Without batches each answer goes by itself. */
+static void
+keyholder_on_peer(struct chan *ch, pid_t pid, void *arg)
+{
+	(void)pid;
+	(void)arg;
+	(void)chan_set_batch(ch, ANSWERS_BATCH);
+}
+
 static void
 keyholder_on_end(struct chan *ch, const char *reason, void *arg)
 {
@@ -298,15 +308,14 @@ _Noreturn void
 keyholder_main(int fd)
 {
 	static const struct proc_peer_ops	ops = {
+		.on_peer = keyholder_on_peer,
 		.on_msg = keyholder_on_msg,
 		.on_end = keyholder_on_end
 	};
 	const char				*what = "";
 
-	if (loop_init(&kh.loop, 0) == -1)
-		fatal("loop");
 	proc_child_set_peers(&ops);
-	proc_child_start(&kh.parent, &kh.loop, fd, PROC_KEYHOLDER);
+	proc_child_start(&kh.parent, &kh.loop, 0, fd, PROC_KEYHOLDER);
 	if (port_tls_init(&what) == -1)
 		fatalx("TLS library: %s", what);
 	timer_init(&kh.report, keyholder_on_report, NULL);

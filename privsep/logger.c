@@ -8,9 +8,9 @@
 #include "logger.h"
 
 #include <sys/types.h>
-#include <sys/uio.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +24,12 @@
 
 #define RATE_MAX	2000		/* records a second and peer */
 #define RATE_MS		1000
+#define REST_MS		10		/* until the next records are read */
 #define LOST_MS		1000		/* ask for a new sink no faster */
 #define SETUP_MS	30000
 #define SOURCES_MAX	PROC_CHILDREN_MAX
 #define TEXT_MAX	(LOG_LINE_MAX + 64)
+#define LINES_MAX	(PIPE_BUF > TEXT_MAX ? PIPE_BUF : TEXT_MAX + 1)
 
 /* What is kept of each process that sends records. */
 struct source {
@@ -51,27 +53,43 @@ static struct {
 	struct source		 source[SOURCES_MAX];
 	size_t			 nsources;
 	uint64_t		 nlost;		/* the sink took them not */
+	char			 lines[LINES_MAX];
+	size_t			 lines_used;
+	size_t			 nlines;
+	int			 has_records;	/* in this pass */
 	int64_t			 asked_ms;	/* for a new sink */
 } lo;
 
-/* A terminal or pipe that is full must not stop us. */
-static int
-write_stderr(const char *text, size_t len)
+/*
+ * The lines of a pass, for standard error.  A terminal or pipe that is full
+ * must not stop us: one that takes anything takes PIPE_BUF octets.
+ */
+static void
+stderr_flush(void)
 {
 	struct pollfd	p;
-	struct iovec	iov[2];
-	static char	newline[] = "\n";
 
+	if (lo.nlines == 0)
+		return;
 	p.fd = lo.fd;
 	p.events = POLLOUT;
 	p.revents = 0;
-	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
-		return -1;
-	memcpy(&iov[0].iov_base, &text, sizeof(void *));
-	iov[0].iov_len = len;
-	iov[1].iov_base = newline;
-	iov[1].iov_len = 1;
-	return writev(lo.fd, iov, 2) == -1 ? -1 : 0;
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT) ||
+	    write(lo.fd, lo.lines, lo.lines_used) == -1)
+		lo.nlost += lo.nlines;
+	lo.nlines = 0;
+	lo.lines_used = 0;
+}
+
+static void
+stderr_add(const char *text, size_t len)
+{
+	if (lo.lines_used + len + 1 > PIPE_BUF)
+		stderr_flush();
+	memcpy(lo.lines + lo.lines_used, text, len);
+	lo.lines_used += len;
+	lo.lines[lo.lines_used++] = '\n';
+	lo.nlines++;
 }
 
 /* syslogd was restarted, or is away: a new socket, from the parent. */
@@ -86,7 +104,8 @@ ask_for_sink(void)
 	lo.asked_ms = now_ms;
 	msg_start(&w, MSG_SINK_LOST, 0);
 	if (msg_finish(&w) == 0)
-		(void)chan_send(&lo.parent, &w, NULL, 0, 0); /* asked again */
+		(void)chan_send(&lo.parent, &w,
+		    NULL, 0, CHAN_FDS_KEEP); /* asked again */
 }
 
 static void
@@ -96,7 +115,8 @@ sink_write(int priority, const char *text, size_t len)
 
 	switch (lo.kind) {
 	case LOG_SINK_STDERR:
-		rc = write_stderr(text, len);
+		stderr_add(text, len);
+		rc = 0;			/* or lost later on */
 		break;
 	case LOG_SINK_SYSLOG:
 		rc = port_syslog_send(lo.fd, LOG_MAIL | priority, lo.tag,
@@ -146,6 +166,22 @@ logger_own_line(void *arg, int priority, const char *line, size_t len)
 	(void)arg;
 	(void)len;
 	logger_say(priority, line);
+	stderr_flush();			/* it may be our last */
+}
+
+/*
+ * Behind records there are more: until then they wait in the channels, and
+ * whoever sends them need not wake us for each.
+ */
+static void
+logger_after(void *arg, int64_t now_ms)
+{
+	(void)arg;
+	(void)now_ms;
+	stderr_flush();
+	if (lo.has_records && !lo.loop.is_stopping)
+		(void)poll(NULL, 0, REST_MS);
+	lo.has_records = 0;
 }
 
 static void
@@ -209,6 +245,7 @@ logger_on_log(struct chan *ch, struct msg *m)
 
 	if ((s = source_of(ch->peer, ch->instance)) == NULL)
 		return;
+	lo.has_records = 1;
 	msg_reader_init(&r, m);
 	while (r.left > 0) {
 		priority = msg_u8(&r);
@@ -234,6 +271,7 @@ logger_take_sink(struct msg *m)
 	kind = msg_u8(&r);
 	if (msg_done(&r) == -1 || kind > LOG_SINK_STDERR)
 		fatalx("log sink: malformed");
+	stderr_flush();
 	if (lo.fd != -1)
 		(void)close(lo.fd);	/* it is lost anyhow */
 	lo.kind = (enum log_sink_kind)kind;
@@ -353,10 +391,8 @@ logger_main(int fd)
 	};
 
 	lo.fd = -1;
-	if (loop_init(&lo.loop, 0) == -1)
-		fatal("loop");
 	proc_child_set_peers(&ops);
-	proc_child_start(&lo.parent, &lo.loop, fd, PROC_LOGGER);
+	proc_child_start(&lo.parent, &lo.loop, 0, fd, PROC_LOGGER);
 	logger_receive_settings();
 	timer_init(&lo.second, logger_on_second, NULL);
 	if (timer_set(&lo.loop.timers, &lo.second,
@@ -365,9 +401,11 @@ logger_main(int fd)
 	chan_set_handlers(&lo.parent, logger_on_msg, logger_on_end, NULL);
 	proc_child_ready(&lo.parent);
 	log_set_sink(logger_own_line, NULL);
+	lo.loop.after = logger_after;
 	if (loop_run(&lo.loop) == -1)
 		fatal("poll");
 	logger_drain();
 	logger_on_second(&lo.second, NULL, lo.loop.now_ms);
+	stderr_flush();
 	exit(0);
 }

@@ -128,7 +128,7 @@ child_at_exit(void)
 	msg_start(&w, MSG_FAILED, 0);
 	msg_put_str(&w, line);
 	/* Where this fails too, the parent still sees the exit status. */
-	(void)chan_send(me.parent, &w, NULL, 0, 0);
+	(void)chan_send(me.parent, &w, NULL, 0, CHAN_FDS_KEEP);
 }
 
 /* Before anyone else has set handlers of its own. */
@@ -177,7 +177,7 @@ child_hello(struct chan *ch, enum proc_role role)
 	msg_put_str(&w, build_id);
 	msg_put_u8(&w, (uint8_t)role);
 	msg_put_u32(&w, me.instance);
-	if (chan_send(ch, &w, NULL, 0, 0) == -1)
+	if (chan_send(ch, &w, NULL, 0, CHAN_FDS_KEEP) == -1)
 		fatal("HELLO");
 	if (strcmp(id, build_id) != 0)
 		exit(0);
@@ -204,19 +204,22 @@ child_take_drop(struct chan *ch)
 }
 
 void
-proc_child_start(struct chan *ch, struct loop *loop, int fd,
+proc_child_start(struct chan *ch, struct loop *loop, int park, int fd,
     enum proc_role role)
 {
 	char	name[PROC_NAME_MAX];
 
 	child_reset_signals();
+	/* First of all: what is opened from now on is meant to be. */
+	port_closefrom(fd + 1);
+	if (loop_init(loop, park) == -1)
+		fatal("loop");
 	if ((me.row = proc_row(role)) == NULL)
 		fatalx("no such process");
 	proc_log_start(loop);
 	proc_log_keep_fatal(1);
 	if (atexit(child_at_exit) != 0)
 		fatalx("atexit");
-	port_closefrom(fd + 1);
 	if (chdir("/") == -1)
 		fatal("chdir /");
 	(void)umask(077);
@@ -241,7 +244,7 @@ proc_child_ready(struct chan *ch)
 	proc_drop(me.row, me.has_identity ? &me.identity : NULL);
 	msg_start(&w, MSG_READY, 0);
 	msg_put_u32(&w, proc_drop_max_files());
-	if (chan_send(ch, &w, NULL, 0, 0) == -1)
+	if (chan_send(ch, &w, NULL, 0, CHAN_FDS_KEEP) == -1)
 		fatal("READY");
 	chan_set_state(ch, CHAN_RUN);
 	ch->filter = NULL;
@@ -258,7 +261,7 @@ proc_child_msg(struct chan *ch, struct msg *m)
 	case MSG_PING:
 		msg_start(&w, MSG_PONG, m->id);
 		/* Where no room is left we are hung: the parent will see. */
-		(void)chan_send(ch, &w, NULL, 0, 0);
+		(void)chan_send(ch, &w, NULL, 0, CHAN_FDS_KEEP);
 		return 1;
 	case MSG_PEER:
 		proc_peer_take(me.loop, me.row->role, m);

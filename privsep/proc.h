@@ -61,14 +61,16 @@ struct proc_identity {
 
 /*
  * Take the channel on descriptor fd: cwd, environment, umask, signals and
- * descriptors are reset, HELLO is exchanged (another build id: the parent
- * logs it, exit), DROP is received and kept.  On return the channel is in
- * state SETUP: receive the settings with chan_wait(), open nothing more, and
+ * descriptors are reset, the loop is made (with a queue for quiet descriptors
+ * where `park` says so, loop_init()), HELLO is exchanged (another build id: the
+ * parent logs it, exit), DROP is received and kept.  On return the channel is
+ * in state SETUP: receive the settings with chan_wait(), open nothing more, and
  * chan_set_handlers().  Until then a message that is not privsep's own is
  * fatal, and the end of the channel is the end of the process.  What is
  * logged as fatal before proc_child_ready() returns reaches the parent.
  */
-void	proc_child_start(struct chan *, struct loop *, int fd, enum proc_role);
+void	proc_child_start(struct chan *, struct loop *, int park, int fd,
+	    enum proc_role);
 uint32_t	proc_child_instance(void);
 
 /*
@@ -90,7 +92,7 @@ int	proc_child_msg(struct chan *, struct msg *);
  * Channels to other children come by PEER, and a new one in the place of the
  * old when a peer was replaced; the logger's is dealt with inside (not in the
  * logger itself).  Say what to do with the others before the first PEER can
- * come, that is before proc_child_start().
+ * come, that is before the first chan_wait() behind proc_child_start().
  *   on_peer   a channel is open, the process at its other end is new
  *   on_msg, on_end   as in chan.h; on_end also when it is replaced
  */

@@ -39,7 +39,7 @@ link_send(struct proc_child *to, const struct proc_child *about, int fd)
 	msg_put_u32(&w, about->instance);
 	msg_put_u32(&w, about->generation);
 	msg_put_u32(&w, (uint32_t)about->pid);
-	return chan_send(&to->chan, &w, &fd, 1, 1);
+	return chan_send(&to->chan, &w, &fd, 1, CHAN_FDS_CLOSE);
 }
 
 static void

@@ -118,7 +118,7 @@ parent_send_drop(struct proc_child *c)
 	msg_put_u32(&w, (uint32_t)user.gid);
 	msg_put_str(&w, has_user && c->row->root != NULL ?
 	    pp.identity->chroot : "");
-	return chan_send(&c->chan, &w, NULL, 0, 0);
+	return chan_send(&c->chan, &w, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static void
@@ -258,7 +258,7 @@ tick_ask(struct proc_child *c, int64_t now_ms)
 	struct msg_writer	w;
 
 	msg_start(&w, MSG_PING, ++c->ping_id);
-	if (chan_send(&c->chan, &w, NULL, 0, 0) == 0)
+	if (chan_send(&c->chan, &w, NULL, 0, CHAN_FDS_KEEP) == 0)
 		c->pinged_ms = now_ms;
 }
 

@@ -55,7 +55,8 @@ sink_send(struct proc_child *c)
 		sink.is_away = 0;
 		msg_put_u8(&w, (uint8_t)sink.kind);
 	}
-	if (chan_send(&c->chan, &w, &fd, fd == -1 ? 0 : 1, 1) == -1)
+	if (chan_send(&c->chan, &w, &fd, fd == -1 ? 0 : 1,
+	    CHAN_FDS_CLOSE) == -1)
 		proc_child_kill(c, "settings could not be sent");
 }
 
@@ -68,7 +69,7 @@ proc_sink_setup(struct proc_child *c)
 	msg_put_u8(&w, pp.verbose ? 1 : 0);
 	msg_put_u32(&w, (uint32_t)getpid());
 	msg_put_str(&w, sink.tag);
-	if (chan_send(&c->chan, &w, NULL, 0, 0) == -1) {
+	if (chan_send(&c->chan, &w, NULL, 0, CHAN_FDS_KEEP) == -1) {
 		proc_child_kill(c, "settings could not be sent");
 		return;
 	}

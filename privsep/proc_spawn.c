@@ -127,7 +127,7 @@ spawn_hello(struct proc_child *c)
 	msg_put_str(&w, proc_build_id());
 	msg_put_u8(&w, (uint8_t)c->row->role);
 	msg_put_u32(&w, c->instance);
-	return chan_send(&c->chan, &w, NULL, 0, 0);
+	return chan_send(&c->chan, &w, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static void

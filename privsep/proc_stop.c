@@ -38,7 +38,7 @@ stop_send(struct proc_child *c, unsigned int seconds)
 	}
 	msg_start(&w, MSG_STOP, 0);
 	msg_put_u32(&w, seconds);
-	if (chan_send(&c->chan, &w, NULL, 0, 0) == -1)
+	if (chan_send(&c->chan, &w, NULL, 0, CHAN_FDS_KEEP) == -1)
 		proc_child_kill(c, "takes no messages");
 	else
 		chan_set_state(&c->chan, CHAN_STOP);

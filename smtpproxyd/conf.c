@@ -494,3 +494,26 @@ conf_blob_by_number(const struct conf *c, uint32_t number)
 			return b;
 	return NULL;
 }
+
+static int
+limits_count_sessions(const struct conf_limits *l)
+{
+	return l->max_sessions != 0 || l->max_sessions_per_client != 0;
+}
+
+int
+conf_counts_all_sessions(const struct conf *c)
+{
+	return c->counts_sessions || limits_count_sessions(&c->limits);
+}
+
+int
+conf_counts_sessions(const struct conf *c)
+{
+	const struct conf_relay	*r;
+
+	for (r = c->relays; r != NULL; r = r->next)
+		if (limits_count_sessions(&r->limits))
+			return 1;
+	return conf_counts_all_sessions(c);
+}

@@ -342,6 +342,7 @@ struct conf {
 	uint32_t		 is_set;	/* parser only */
 	/* conf_wire.c, reader: record awaited, what was announced, the last
 	 * relay. */
+	int			 counts_sessions;	/* so the parent says */
 	uint32_t		 wire_next;
 	uint32_t		 wire_nrelays;
 	uint32_t		 wire_nblobs;
@@ -384,6 +385,10 @@ int	conf_set_workers(struct conf *, int64_t, struct conf_why *);
 int	conf_set_user(struct conf *, const char *, struct conf_why *);
 int	conf_set_chroot(struct conf *, const char *, struct conf_why *);
 int	conf_set_hostname(struct conf *, const char *, struct conf_why *);
+/* 1: there is a limit of how many sessions there may be at a time, of any
+ * relay; the second function looks at the global ones only. */
+int	conf_counts_sessions(const struct conf *);
+int	conf_counts_all_sessions(const struct conf *);
 int	conf_set_limit(struct conf_limits *, enum conf_limit, int64_t,
 	    struct conf_why *);
 int	conf_set_timeout(struct conf_limits *, const char *stage, int64_t

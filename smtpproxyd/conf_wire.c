@@ -157,6 +157,7 @@ conf_wire_write(const struct conf *c, conf_put_fn *put, void *arg)
 	wire_start_record(&o);
 	wire_start_item(&o, WIRE_CONF);
 	wire_put(&o.item, c->generation, 4);
+	wire_put(&o.item, conf_counts_all_sessions(c) ? 1 : 0, 1);
 	wire_put(&o.item, c->nblobs, 4);
 	wire_put(&o.item, c->npkis, 4);
 	wire_put(&o.item, c->nrelays, 4);
@@ -273,6 +274,7 @@ wire_get_conf(struct conf *c, struct wire_in *in)
 	char		hostname[CONF_HOST_MAX];
 
 	c->generation = (uint32_t)wire_get(in, 4);
+	c->counts_sessions = (int)wire_get_upto(in, 1);
 	c->wire_nblobs = (uint32_t)wire_get(in, 4);
 	c->wire_npkis = (uint32_t)wire_get(in, 4);
 	c->wire_nrelays = (uint32_t)wire_get(in, 4);

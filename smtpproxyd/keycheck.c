@@ -110,7 +110,7 @@ check_on_question(struct chan *ch, struct msg *m)
 	files_wipe();
 	msg_start(&w, MSG_CHECKED, m->id);
 	msg_put_str(&w, wrong == NULL ? "" : wrong);
-	if (chan_send(ch, &w, NULL, 0, 0) == -1)
+	if (chan_send(ch, &w, NULL, 0, CHAN_FDS_KEEP) == -1)
 		fatal("CHECKED");
 }
 
@@ -151,9 +151,7 @@ keycheck_main(int fd)
 {
 	const char	*what = "";
 
-	if (loop_init(&check_loop, 0) == -1)
-		fatal("loop");
-	proc_child_start(&check_parent, &check_loop, fd, PROC_KEYCHECK);
+	proc_child_start(&check_parent, &check_loop, 0, fd, PROC_KEYCHECK);
 	if (port_tls_init(&what) == -1)
 		fatalx("TLS library: %s", what);
 	chan_set_handlers(&check_parent, check_on_msg, check_on_end, NULL);

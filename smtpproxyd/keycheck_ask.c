@@ -103,7 +103,8 @@ keycheck_send_part(struct keycheck *k, const struct check_part *p)
 		msg_start(&w, MSG_CHECK_PIECE, k->id);
 		msg_put_u8(&w, (uint8_t)p->kind);
 		msg_put_octets(&w, p->octets + done, n);
-		rc = chan_send(proc_child_chan(k->child), &w, NULL, 0, 0);
+		rc = chan_send(proc_child_chan(k->child), &w,
+		    NULL, 0, CHAN_FDS_KEEP);
 	}
 	explicit_bzero(&w, sizeof(w));	/* may have held a key */
 	return rc;
@@ -123,7 +124,8 @@ keycheck_send(struct keycheck *k)
 		}
 	msg_start(&w, MSG_CHECK, k->id);
 	msg_put_u8(&w, (uint8_t)k->kind);
-	if (chan_send(proc_child_chan(k->child), &w, NULL, 0, 0) == -1)
+	if (chan_send(proc_child_chan(k->child), &w,
+	    NULL, 0, CHAN_FDS_KEEP) == -1)
 		keycheck_kill(k, KEYCHECK_GONE, "could not be asked");
 }
 

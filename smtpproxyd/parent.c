@@ -35,6 +35,7 @@
 #define STOP_SECONDS		30
 #define STOP_FAILED_SECONDS	2	/* nothing has begun */
 #define WORKER_RESERVE		64	/* descriptors not for sessions */
+#define WORKER_BATCH		32	/* messages to it at once */
 #define CONNECT_RATE		1000	/* further choices a second, worker */
 #define CONNECT_BURST		2000
 
@@ -58,7 +59,7 @@ parent_put_record(void *arg, const uint8_t *octets, size_t len)
 	msg_put_octets(&m, octets, len);
 	if (msg_finish(&m) == -1)
 		return -1;
-	return chan_send(c, &m, NULL, 0, 0);
+	return chan_send(c, &m, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static int
@@ -72,7 +73,7 @@ parent_put_piece(void *arg, uint32_t blob, const uint8_t *octets, size_t len)
 	msg_put_octets(&m, octets, len);
 	if (msg_finish(&m) == -1)
 		return -1;
-	return chan_send(c, &m, NULL, 0, 0);
+	return chan_send(c, &m, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static int
@@ -84,7 +85,8 @@ parent_send_conf(struct chan *c)
 	_Static_assert(CONF_WIRE_PIECE <= CONF_PIECE_MAX, "pieces");
 	msg_start(&m, MSG_CONF_BEGIN, 0);
 	msg_put_u32(&m, parent.conf->generation);
-	if (msg_finish(&m) == -1 || chan_send(c, &m, NULL, 0, 0) == -1 ||
+	if (msg_finish(&m) == -1 || chan_send(c, &m,
+	    NULL, 0, CHAN_FDS_KEEP) == -1 ||
 	    (n = conf_wire_write(parent.conf, parent_put_record, c)) == -1 ||
 	    conf_wire_pieces(parent.conf, parent_put_piece, c) == -1)
 		return -1;
@@ -93,7 +95,7 @@ parent_send_conf(struct chan *c)
 	msg_put_u32(&m, (uint32_t)n);
 	if (msg_finish(&m) == -1)
 		return -1;
-	return chan_send(c, &m, NULL, 0, 0);
+	return chan_send(c, &m, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static void
@@ -120,6 +122,9 @@ parent_on_ready(struct proc_child *child, void *arg)
 		return;
 	w = parent_worker_of(child);
 	w->child = child;
+	/* Without it each session goes by itself. */
+	(void)chan_set_batch(proc_child_chan(child), WORKER_BATCH);
+	chan_set_unsent(proc_child_chan(child), parent_on_unsent, NULL);
 	w->max_sessions = max > WORKER_RESERVE + 2 ?
 	    (max - WORKER_RESERVE) / 2 : 1;
 	w->tokens = CONNECT_BURST;
@@ -210,7 +215,7 @@ parent_send_answer(struct proc_child *child, const struct session_record *s,
 	msg_put_addr(&m, sessions_dest(s));
 	(void)msg_finish(&m);		/* chan_send() asks it again */
 	return chan_send(proc_child_chan(child), &m, &fd, fd == -1 ? 0 : 1,
-	    1);
+	    CHAN_FDS_CLOSE);
 }
 
 /*

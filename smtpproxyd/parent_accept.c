@@ -41,7 +41,7 @@ parent_choose_worker(void)
 		w = &parent.workers[i];
 		if (w->child == NULL || !proc_child_is_ready(w->child) ||
 		    w->owner.used >= w->max_sessions ||
-		    !chan_is_idle(proc_child_chan(w->child)))
+		    !chan_can_send(proc_child_chan(w->child)))
 			continue;
 		if (best == NULL || w->owner.used < best->owner.used)
 			best = w;
@@ -114,15 +114,40 @@ parent_hand_over(struct session_record *s, struct parent_worker *w,
 	msg_put_addr(&m, &s->client);
 	msg_put_addr(&m, &s->listener);
 	msg_put_addr(&m, sessions_dest(s));
-	if (msg_finish(&m) == -1 || chan_send(proc_child_chan(w->child), &m,
-	    fds, dest_fd == -1 ? 1 : 2, 0) == -1) {
-		log_warn("session could not be handed over");
-		parent_refuse(s->on, client_fd, NO_ROOM_TEXT);
-		sessions_remove(s);
-	} else
-		(void)close(client_fd);	/* sent, or a copy waits */
+	if (msg_finish(&m) == 0 && chan_send(proc_child_chan(w->child), &m,
+	    fds, dest_fd == -1 ? 1 : 2, CHAN_FDS_GIVE) == 0)
+		return;
+	log_warn("session could not be handed over");
+	parent_refuse(s->on, client_fd, NO_ROOM_TEXT);
 	if (dest_fd != -1)
 		(void)close(dest_fd);
+	sessions_remove(s);
+}
+
+void
+parent_on_unsent(struct chan *ch, const struct msg *m, int *fds, size_t nfds,
+    void *arg)
+{
+	struct session_record	*s;
+	struct parent_worker	*w;
+	int			 dest_fd = nfds == 2 ? fds[1] : -1;
+
+	(void)ch;
+	(void)arg;
+	if ((m->type != MSG_SESSION_NEW && m->type != MSG_SESSION_NEW_ALONE) ||
+	    (s = sessions_find(m->id)) == NULL)
+		return;
+	if ((w = parent_choose_worker()) == NULL) {
+		parent_refuse(s->on, fds[0], NO_ROOM_TEXT);
+		fds[0] = -1;
+		sessions_remove(s);
+		return;
+	}
+	sessions_move(s, &w->owner);
+	/* Why there is no connection was the first one's to know. */
+	parent_hand_over(s, w, fds[0], dest_fd, dest_fd != -1 || s->next == 0 ?
+	    0 : EAGAIN);
+	fds[0] = fds[nfds - 1] = -1;
 }
 
 void

@@ -60,6 +60,8 @@ void	parent_look_for_room(void);
 int	parent_connect(struct session_record *, const char **why);
 /* What fails is said once, by client address; the worker tells the client. */
 int	parent_connect_or_note(struct session_record *);
+/* A session whose worker died before it had it: another's, or refused. */
+chan_unsent_fn	parent_on_unsent;
 /* The destination stands (waiting_ops): takes all three. */
 void	parent_on_waited(struct session_record *, int client_fd, int dest_fd);
 

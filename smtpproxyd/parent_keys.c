@@ -110,7 +110,7 @@ keys_send_one(struct chan *ch, const struct conf_pki *pki)
 	msg_put_u8(&w, pki_has_tls13(pki->number) ? 1 : 0);
 	msg_put_octets(&w, octets, len);
 	explicit_bzero(octets, sizeof(octets));
-	rc = chan_send(ch, &w, NULL, 0, 0);
+	rc = chan_send(ch, &w, NULL, 0, CHAN_FDS_KEEP);
 	explicit_bzero(&w, sizeof(w));
 	return rc;
 }
@@ -125,7 +125,8 @@ keys_allow(uint32_t instance)
 	msg_put_u32(&w, instance);
 	msg_put_u32(&w, 0);
 	msg_put_u32(&w, pk.conf->npkis);
-	return chan_send(proc_child_chan(pk.keyholder), &w, NULL, 0, 0);
+	return chan_send(proc_child_chan(pk.keyholder), &w,
+	    NULL, 0, CHAN_FDS_KEEP);
 }
 
 /*
@@ -186,7 +187,7 @@ tickets_send(struct proc_child *worker)
 	msg_put_u8(&w, (uint8_t)pk.tickets.n);
 	for (i = 0; i < pk.tickets.n; i++)
 		msg_put_octets(&w, pk.tickets.key[i], TLS_TICKET_KEY);
-	rc = chan_send(proc_child_chan(worker), &w, NULL, 0, 0);
+	rc = chan_send(proc_child_chan(worker), &w, NULL, 0, CHAN_FDS_KEEP);
 	explicit_bzero(&w, sizeof(w));
 	return rc;
 }

@@ -73,7 +73,7 @@ resolve_answer(struct chan *ch, uint64_t id, const char *host)
 	msg_put_u8(&w, (uint8_t)n);
 	for (i = 0; i < n; i++)
 		msg_put_addr(&w, &addrs[i]);
-	if (chan_send(ch, &w, NULL, 0, 0) == -1)
+	if (chan_send(ch, &w, NULL, 0, CHAN_FDS_KEEP) == -1)
 		fatal("RESOLVED");
 }
 
@@ -113,9 +113,7 @@ resolve_on_end(struct chan *ch, const char *reason, void *arg)
 _Noreturn void
 resolve_main(int fd)
 {
-	if (loop_init(&resolve_loop, 0) == -1)
-		fatal("loop");
-	proc_child_start(&resolve_parent, &resolve_loop, fd, PROC_RESOLVE);
+	proc_child_start(&resolve_parent, &resolve_loop, 0, fd, PROC_RESOLVE);
 	chan_set_handlers(&resolve_parent, resolve_on_msg, resolve_on_end,
 	    NULL);
 	proc_child_ready(&resolve_parent);

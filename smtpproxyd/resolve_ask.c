@@ -84,7 +84,8 @@ resolver_ask(struct resolver *r)
 
 	msg_start(&w, MSG_RESOLVE, ++r->id);
 	msg_put_str(&w, r->host);
-	if (chan_send(proc_child_chan(r->child), &w, NULL, 0, 0) == -1)
+	if (chan_send(proc_child_chan(r->child), &w,
+	    NULL, 0, CHAN_FDS_KEEP) == -1)
 		resolver_kill(r, RESOLVER_GONE, "could not be asked");
 }
 

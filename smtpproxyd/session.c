@@ -404,6 +404,15 @@ session_parse(struct session *s)
 	return moved;
 }
 
+int
+session_ends_at_once(const struct session *s)
+{
+	return s->phase == SESSION_FLUSHING &&
+	    s->side[SMTP_CLIENT].in.used == 0 && s->engine.reason != NULL &&
+	    (strcmp(s->engine.reason, "quit") == 0 ||
+	    strcmp(s->engine.reason, "shutdown") == 0);
+}
+
 /* Last words are out: close, or wait for the client to hear them. */
 static void
 session_flushed(struct session *s)
@@ -411,10 +420,7 @@ session_flushed(struct session *s)
 	struct session_side	*c = &s->side[SMTP_CLIENT];
 
 	if (c->fd == -1 || c->has_eof || s->engine.is_client_lost ||
-	    s->phase == SESSION_LINGERING || (c->in.used == 0 &&
-	    s->engine.reason != NULL &&
-	    (strcmp(s->engine.reason, "quit") == 0 ||
-	    strcmp(s->engine.reason, "shutdown") == 0))) {
+	    s->phase == SESSION_LINGERING || session_ends_at_once(s)) {
 		s->phase = SESSION_ENDED;
 		return;
 	}
@@ -497,15 +503,19 @@ session_on_timer(struct timer *t, void *arg, int64_t now_ms)
 		s->phase = SESSION_ENDED;
 }
 
-/* Parse and send, until nothing moves. */
+/*
+ * Parse and send, until nothing moves.  A pipelined group is parsed as a whole
+ * before it is sent, and so are its replies: one segment each.
+ */
 static void
 session_run(struct session *s)
 {
 	int	moved;
 
 	do {
-		moved = session_parse(s);
-		moved |= session_io_send(s);
+		while (session_parse(s))
+			;
+		moved = session_io_send(s);
 		session_obey(s);
 		moved |= session_open_tls(s);
 		session_log_ended(s);

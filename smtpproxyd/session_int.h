@@ -13,6 +13,8 @@ void	session_activate(struct session *);
 void	session_try(struct session *, uint32_t choice, int fd, int error);
 void	session_next(struct session *);
 void	session_on_connect(struct session *, int error);
+/* Behind its last words the client's connection is closed, without a wait. */
+int	session_ends_at_once(const struct session *);
 /* The opening is over: the destination, connected or to be asked for. */
 void	session_begin(struct session *);
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/port/port.h"
 #include "session_int.h"
 #include "session_tls.h"
 
@@ -203,20 +204,30 @@ session_on_client(struct loop_fd *lf, short revents, void *arg)
 		session_io_receive(s, SMTP_CLIENT);
 }
 
+/* How the connection came out; one that takes octets stands. */
+static int
+io_connect_error(const struct session *s, short revents)
+{
+	socklen_t	len = sizeof(int);
+	int		error = 0;
+
+	if ((revents & (POLLERR | POLLHUP)) == 0)
+		return 0;
+	if (getsockopt(s->side[SMTP_DEST].fd, SOL_SOCKET, SO_ERROR, &error,
+	    &len) == -1)
+		return errno;
+	return error;
+}
+
 static void
 session_on_dest(struct loop_fd *lf, short revents, void *arg)
 {
 	struct session	*s = arg;
-	socklen_t	 len = sizeof(int);
-	int		 error = 0;
 
 	(void)lf;
 	session_activate(s);
 	if (s->is_connecting) {
-		if (getsockopt(s->side[SMTP_DEST].fd, SOL_SOCKET, SO_ERROR,
-		    &error, &len) == -1)
-			error = errno;
-		session_on_connect(s, error);
+		session_on_connect(s, io_connect_error(s, revents));
 		return;
 	}
 	if (revents & (POLLOUT | POLLERR | POLLHUP))
@@ -398,18 +409,25 @@ io_send_tls(struct session_tls *tls, const struct iovec *iov, int n)
 	return all;
 }
 
+/*
+ * A plain write(2), for no filter looks at its arguments and it copies no
+ * header; SIGPIPE is ignored in every process.  Last words wait for the FIN
+ * that follows them, and go out in one segment with it.
+ */
 static ssize_t
-io_send_clear(int fd, struct iovec *iov, int niov)
+io_send_clear(int fd, const struct iovec *iov, int niov, int is_last)
 {
-	struct msghdr	m;
-	ssize_t		n;
+	ssize_t	n;
 
-	memset(&m, 0, sizeof(m));
-	m.msg_iov = iov;
-	m.msg_iovlen = (unsigned int)niov;
-	do
-		n = sendmsg(fd, &m, MSG_NOSIGNAL);
-	while (n == -1 && errno == EINTR);
+	do {
+		if (niov > 1)
+			n = writev(fd, iov, niov);
+		else if (is_last)
+			n = send(fd, iov[0].iov_base, iov[0].iov_len,
+			    MSG_NOSIGNAL | PORT_MSG_MORE);
+		else
+			n = write(fd, iov[0].iov_base, iov[0].iov_len);
+	} while (n == -1 && errno == EINTR);
 	return n;
 }
 
@@ -419,7 +437,7 @@ io_send(struct session *s, enum smtp_side side)
 	struct session_side	*x = &s->side[side];
 	struct smtp_engine	*e = &s->engine;
 	struct iovec		 iov[2];
-	int			 niov;
+	int			 niov, is_last;
 	size_t			 len = e->out[side].used + e->passlen[side];
 	ssize_t			 n;
 
@@ -429,8 +447,11 @@ io_send(struct session *s, enum smtp_side side)
 		return 0;
 	io_set_nodelay(x, side);
 	niov = io_fill(e, side, iov);
+	is_last = side == SMTP_CLIENT && session_ends_at_once(s);
+	if (x->tls != NULL && is_last)
+		session_tls_set_last(x->tls);
 	n = x->tls != NULL ? io_send_tls(x->tls, iov, niov) :
-	    io_send_clear(x->fd, iov, niov);
+	    io_send_clear(x->fd, iov, niov, is_last);
 	if (n == -1 && errno != EAGAIN && errno != ENOBUFS) {
 		io_send_failed(s, side, errno);
 		return 1;

@@ -317,7 +317,9 @@ shake_begin(struct session *s, enum smtp_side side)
 		return 1;
 	}
 	x->is_shaking = 1;
-	x->is_fresh = 1;
+	/* A client begins itself, and has only now been told to. */
+	x->is_fresh = side == SMTP_DEST;
+	x->shake_events = POLLIN;
 	return 1;
 }
 

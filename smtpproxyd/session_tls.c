@@ -235,9 +235,11 @@ tls_finish(struct session_tls *t)
 static int
 tls_shake(struct session_tls *t)
 {
-	int	rc;
+	int	rc, was_drained = t->is_paused && t->is_drained;
 
 	session_tls_enter(t);
+	/* It goes on where it was; what has come since poll(2) will tell. */
+	t->is_drained = was_drained != 0;
 	key_client_enter(&t->key);
 	shaking = t;
 	rc = SSL_do_handshake(t->ssl);

@@ -78,6 +78,12 @@ int	session_tls_wants_room(const struct session_tls *);
 
 /* Say that no more will come (close_notify), if it can be said now. */
 void	session_tls_shut(struct session_tls *);
+
+/*
+ * Nothing will be written but last words, behind which the socket is closed:
+ * the kernel may keep them for one segment with close_notify and FIN.
+ */
+void	session_tls_set_last(struct session_tls *);
 /* The descriptor is not closed, and must be open still. */
 void	session_tls_free(struct session_tls *);
 

@@ -9,8 +9,11 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <unistd.h>
 
 #include <openssl/bio.h>
+
+#include "../common/port/port.h"
 
 #define BIO_READS_MAX	64		/* recv(2) in one call of the library */
 
@@ -59,12 +62,19 @@ bio_write(BIO *b, const char *from, int len)
 {
 	struct session_tls	*t = BIO_get_data(b);
 	ssize_t			 n;
+	int			 can_wait;
 
 	BIO_clear_retry_flags(b);
 	if (len <= 0 || t->is_mute)
 		return len;
+	/*
+	 * A ticket has time until the next octets; last words go with the FIN.
+	 * SIGPIPE is ignored in every process, write(2) is the cheaper call.
+	 */
+	can_wait = t->is_last || port_tls_is_ticket(t->ssl);
 	do
-		n = send(t->fd, from, (size_t)len, MSG_NOSIGNAL);
+		n = can_wait ? send(t->fd, from, (size_t)len, MSG_NOSIGNAL |
+		    PORT_MSG_MORE) : write(t->fd, from, (size_t)len);
 	while (n == -1 && errno == EINTR);
 	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		BIO_set_retry_write(b);

@@ -114,6 +114,7 @@ struct session_tls {
 	uint8_t		 is_unsigned;	/* the signer gave nothing */
 	uint8_t		 is_mute;	/* writes go nowhere */
 	uint8_t		 is_shut;	/* close_notify was sent */
+	uint8_t		 is_last;	/* what is written goes with the FIN */
 };
 
 /* Before each call of the library that can do I/O. */

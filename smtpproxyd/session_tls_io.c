@@ -163,6 +163,12 @@ session_tls_wants_room(const struct session_tls *t)
 }
 
 void
+session_tls_set_last(struct session_tls *t)
+{
+	t->is_last = 1;
+}
+
+void
 session_tls_shut(struct session_tls *t)
 {
 	if (t->is_shut || t->state == SESSION_TLS_SHAKING ||

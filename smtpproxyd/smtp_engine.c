@@ -105,7 +105,7 @@ smtp_engine_clear(struct smtp_engine *e)
 	for (i = 0; i < SMTP_TXNS; i++)
 		smtp_engine_free_txn(e, &e->txn[i]);
 	smtp_clear_held(e);
-	buf_clear(&e->said);
+	smtp_queue_clear(e);
 	smtp_reply_clear(&e->reply);
 	smtp_reply_clear(&e->known);
 	free(e->helo);

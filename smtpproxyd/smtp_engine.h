@@ -147,6 +147,7 @@ enum smtp_origin {
 	ORIGIN_LOCAL		/* never forwarded: our reply waits its turn */
 };
 #define SMTP_QUEUE_MAX	64
+#define SMTP_QUEUE_FEW	4	/* enough where nothing is pipelined */
 #define QUEUE_LAST	0x01	/* BDAT ... LAST */
 #define QUEUE_CLOSE	0x02	/* local: the session ends with it */
 #define QUEUE_VOID	0x04	/* forwarded, but answered by us: the
@@ -303,7 +304,9 @@ struct smtp_engine {
 						 * reply due after a chunk */
 	struct buf	 said;			/* local replies in the queue */
 
-	struct smtp_queue_entry queue[SMTP_QUEUE_MAX];
+	struct smtp_queue_entry few[SMTP_QUEUE_FEW];
+	struct smtp_queue_entry *many;		/* in the place of few, until
+						 * it is empty; owned */
 	uint8_t		 queue_head;
 	uint8_t		 queue_used;
 

@@ -57,6 +57,12 @@ void	smtp_step(struct smtp_engine *, enum smtp_event, struct smtp_input *);
 void	smtp_queue_push(struct smtp_engine *, enum smtp_verb,
 	    enum smtp_origin, unsigned int flags, int txn);
 void	smtp_queue_pop(struct smtp_engine *);
+/*
+ * Entries, the oldest first; they are in this place until the next push or
+ * pop.  smtp_queue_first(): NULL where there is none.
+ */
+const struct smtp_queue_entry *smtp_queue_look(const struct smtp_engine *,
+	    size_t);
 struct smtp_queue_entry	*smtp_queue_first(struct smtp_engine *);
 /* The last one that was forwarded, or NULL. */
 struct smtp_queue_entry	*smtp_queue_last(struct smtp_engine *);

@@ -9,6 +9,51 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A power of two, whichever it is. */
+static size_t
+queue_size(const struct smtp_engine *e)
+{
+	return e->many != NULL ? SMTP_QUEUE_MAX : SMTP_QUEUE_FEW;
+}
+
+const struct smtp_queue_entry *
+smtp_queue_look(const struct smtp_engine *e, size_t i)
+{
+	return &(e->many != NULL ? e->many : e->few)[(e->queue_head + i) &
+	    (queue_size(e) - 1)];
+}
+
+static struct smtp_queue_entry *
+queue_at(struct smtp_engine *e, size_t i)
+{
+	return &(e->many != NULL ? e->many : e->few)[(e->queue_head + i) &
+	    (queue_size(e) - 1)];
+}
+
+/* A pipelined group: room for all that there may be. */
+static int
+queue_grow(struct smtp_engine *e)
+{
+	struct smtp_queue_entry	*many;
+	size_t			 i;
+
+	if ((many = calloc(SMTP_QUEUE_MAX, sizeof(*many))) == NULL)
+		return -1;
+	for (i = 0; i < e->queue_used; i++)
+		many[i] = *smtp_queue_look(e, i);
+	e->many = many;
+	e->queue_head = 0;
+	return 0;
+}
+
+static void
+queue_shrink(struct smtp_engine *e)
+{
+	free(e->many);
+	e->many = NULL;
+	e->queue_head = 0;
+}
+
 void
 smtp_queue_push(struct smtp_engine *e, enum smtp_verb verb,
     enum smtp_origin origin, unsigned int flags, int txn)
@@ -19,10 +64,13 @@ smtp_queue_push(struct smtp_engine *e, enum smtp_verb verb,
 		smtp_over(e, "queue full");
 		return;
 	}
+	if (e->queue_used == queue_size(e) && queue_grow(e) == -1) {
+		smtp_over(e, "out of memory");
+		return;
+	}
 	if (e->queue_used == 0)
 		e->turn_ms = e->now_ms;
-	q = &e->queue[(e->queue_head + e->queue_used) % SMTP_QUEUE_MAX];
-	e->queue_used++;
+	q = queue_at(e, e->queue_used++);
 	memset(q, 0, sizeof(*q));
 	q->verb = (uint8_t)verb;
 	q->origin = (uint8_t)origin;
@@ -34,8 +82,10 @@ smtp_queue_push(struct smtp_engine *e, enum smtp_verb verb,
 void
 smtp_queue_pop(struct smtp_engine *e)
 {
-	e->queue_head = (uint8_t)((e->queue_head + 1) % SMTP_QUEUE_MAX);
-	e->queue_used--;
+	e->queue_head = (uint8_t)((e->queue_head + 1u) &
+	    (queue_size(e) - 1));
+	if (--e->queue_used == 0)
+		queue_shrink(e);
 	e->turn_ms = e->now_ms;
 }
 
@@ -44,7 +94,7 @@ smtp_queue_first(struct smtp_engine *e)
 {
 	if (e->queue_used == 0)
 		return NULL;
-	return &e->queue[e->queue_head];
+	return queue_at(e, 0);
 }
 
 struct smtp_queue_entry *
@@ -54,7 +104,7 @@ smtp_queue_last(struct smtp_engine *e)
 	size_t			 n;
 
 	for (n = e->queue_used; n > 0; n--) {
-		q = &e->queue[(e->queue_head + n - 1) % SMTP_QUEUE_MAX];
+		q = queue_at(e, n - 1);
 		if (q->origin != ORIGIN_LOCAL)
 			return q;
 	}
@@ -69,7 +119,7 @@ smtp_queue_has_message(const struct smtp_engine *e)
 	int				 is_due = 0, is_last = 0;
 
 	for (n = 0; n < e->queue_used; n++) {
-		q = &e->queue[(e->queue_head + n) % SMTP_QUEUE_MAX];
+		q = smtp_queue_look(e, n);
 		is_due |= is_last;
 		is_last = q->verb == VERB_DOT || (q->flags & QUEUE_LAST) != 0;
 	}
@@ -92,9 +142,8 @@ smtp_queue_forget_txn(struct smtp_engine *e, int txn)
 	size_t	i;
 
 	for (i = 0; i < e->queue_used; i++) {
-		struct smtp_queue_entry	*q;
+		struct smtp_queue_entry	*q = queue_at(e, i);
 
-		q = &e->queue[(e->queue_head + i) % SMTP_QUEUE_MAX];
 		if (q->txn == txn)
 			q->txn = -1;
 	}
@@ -103,7 +152,7 @@ smtp_queue_forget_txn(struct smtp_engine *e, int txn)
 void
 smtp_queue_clear(struct smtp_engine *e)
 {
-	e->queue_head = 0;
+	queue_shrink(e);
 	e->queue_used = 0;
 	buf_clear(&e->said);
 }
@@ -126,8 +175,7 @@ queue_say_one(struct smtp_engine *e, const char *text, unsigned int flags)
 	}
 	smtp_queue_push(e, VERB_NONE, ORIGIN_LOCAL, flags, -1);
 	if (!e->is_done)
-		e->queue[(e->queue_head + e->queue_used - 1) %
-		    SMTP_QUEUE_MAX].len = (uint16_t)(len + 2);
+		queue_at(e, e->queue_used - 1u)->len = (uint16_t)(len + 2);
 }
 
 void

@@ -74,7 +74,7 @@ wait_for_content(const struct smtp_engine *e, struct wait *w)
 static void
 wait_for_reply(const struct smtp_engine *e, struct wait *w)
 {
-	const struct smtp_queue_entry	*q = &e->queue[e->queue_head];
+	const struct smtp_queue_entry	*q = smtp_queue_look(e, 0);
 	int64_t				 since;
 
 	since = later(e->turn_ms, e->progress_ms[SMTP_DEST]);

@@ -13,8 +13,6 @@
 
 #include "../common/port/port.h"
 
-#define UPSTREAM_KEEPALIVE_S	120
-
 /* From the client's address, any port of it. */
 static int
 upstream_bind(int fd, const struct addr *client, const char **what)
@@ -36,9 +34,6 @@ upstream_bind(int fd, const struct addr *client, const char **what)
 static int
 upstream_prepare(int fd, const struct upstream *u, const char **what)
 {
-	*what = "socket options";
-	if (port_set_keepalive(fd, UPSTREAM_KEEPALIVE_S) == -1)
-		return -1;
 	*what = "mark: CAP_NET_ADMIN is needed";
 	if (u->mark != 0 && port_set_mark(fd, u->mark) == -1)
 		return -1;

@@ -26,6 +26,9 @@
 #include "session_tls.h"
 
 #define WORKER_BUCKETS		4096	/* of the session table, power of 2 */
+#define ENDS_MANY		16	/* told at once, */
+#define ENDS_MS			10	/* or after this time */
+#define WORKER_BATCH		64	/* messages to the parent at once */
 #define WORKER_SETUP_MS		30000
 #define WORKER_ENDS_SPARE	64	/* ids of sessions that never began */
 #define WORKER_ENDS_FIRST	(1024 * 1024)
@@ -41,6 +44,9 @@ struct worker {
 	struct session		*bucket[WORKER_BUCKETS];
 	uint64_t		*ended;		/* to be told to the parent */
 	size_t			 nended;
+	struct timer		 ends;
+	int			 ends_are_due;	/* they have waited enough */
+	int			 has_counts;	/* the parent counts by them */
 	size_t			 ended_size;
 	int			 is_stopping;
 };
@@ -103,16 +109,45 @@ worker_queue_end(struct worker *w, uint64_t id)
 	w->ended[w->nended++] = id;
 }
 
+/*
+ * Ends may wait for each other, so that the parent need not wake up for each:
+ * unless it refuses sessions by how many there are.
+ */
+static int
+worker_can_hold_ends(const struct worker *w)
+{
+	return !w->has_counts && !w->is_stopping && !w->ends_are_due &&
+	    w->nended < ENDS_MANY;
+}
+
+static void
+worker_on_ends(struct timer *t, void *arg, int64_t now_ms)
+{
+	struct worker	*w = arg;
+
+	(void)t;
+	(void)now_ms;
+	w->ends_are_due = 1;		/* `after` sees to them */
+}
+
 static void
 worker_send_ends(struct worker *w)
 {
 	struct msg_writer	m;
 	size_t			i;
 
+	if (w->nended == 0)
+		return;
+	if (worker_can_hold_ends(w) && (timer_is_set(&w->ends) ||
+	    timer_set(&w->loop.timers, &w->ends,
+	    w->loop.now_ms + ENDS_MS) == 0))
+		return;
+	timer_end(&w->loop.timers, &w->ends);
+	w->ends_are_due = 0;
 	for (i = 0; i < w->nended; i++) {
 		msg_start(&m, MSG_SESSION_END, w->ended[i]);
 		if (msg_finish(&m) == -1 ||
-		    chan_send(&w->parent, &m, NULL, 0, 0) == -1)
+		    chan_send(&w->parent, &m, NULL, 0, CHAN_FDS_KEEP) == -1)
 			break;
 	}
 	if (i == 0)
@@ -131,7 +166,7 @@ worker_connect(void *arg, uint64_t id, uint32_t choice)
 	msg_put_u32(&m, choice);
 	if (msg_finish(&m) == -1)
 		return -1;
-	return chan_send(&w->parent, &m, NULL, 0, 0);
+	return chan_send(&w->parent, &m, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static void
@@ -326,6 +361,7 @@ worker_after(void *arg, int64_t now_ms)
 
 	session_set_run(&w->sessions, now_ms);
 	worker_send_ends(w);
+	chan_flush(&w->parent);
 	proc_log_flush();
 	if (w->is_stopping && w->sessions.used == 0 && w->nended == 0 &&
 	    chan_is_idle(&w->parent))
@@ -385,6 +421,7 @@ worker_receive_conf(struct worker *w)
 		fatalx("configuration: incomplete");
 	if ((w->relays = relays_new(w->conf)) == NULL)
 		fatal("configuration");
+	w->has_counts = conf_counts_sessions(w->conf);
 }
 
 /* Another child than the logger: the keyholder. */
@@ -430,18 +467,19 @@ worker_main(int fd)
 	static struct worker			w;
 
 	port_settle_memory();
-	if (loop_init(&w.loop, 1) == -1)
-		fatal("loop");
-	key_client_init(&w.loop);
 	proc_child_set_peers(&peer_ops);
-	proc_child_start(&w.parent, &w.loop, fd, PROC_WORKER);
+	proc_child_start(&w.parent, &w.loop, 1, fd, PROC_WORKER);
+	key_client_init(&w.loop);
 	worker_receive_conf(&w);
 	session_set_init(&w.sessions, &w.loop, &worker_session_ops, &w);
 	worker_prepare_tls(&w);
+	timer_init(&w.ends, worker_on_ends, &w);
 	w.loop.after = worker_after;
 	w.loop.after_arg = &w;
 	chan_set_handlers(&w.parent, worker_on_msg, worker_on_end, &w);
 	proc_child_ready(&w.parent);
+	/* Without it each goes by itself. */
+	(void)chan_set_batch(&w.parent, WORKER_BATCH);
 	/* All that the parent may have with us at once; pages come on use. */
 	w.ended_size = (size_t)proc_drop_max_files() / 2 + 1;
 	if (w.ended_size > WORKER_ENDS_FIRST)

@@ -23,7 +23,7 @@
 #define DEV_LOG		"/dev/log"
 #define SELF_EXE	"/proc/self/exe"
 #define SYSLOG_MAX	4096	/* a line of log.c, and what stands in front */
-#define PARK_WAIT_MAX	64
+#define PARK_WAIT_MAX	256
 
 void
 port_title_init(int argc, char *argv[], char *envp[])
@@ -91,6 +91,27 @@ void
 port_closefrom(int lowest)
 {
 	closefrom(lowest);
+}
+
+/*
+ * The kernel gives the lowest numbers that are free, so what was opened one
+ * after the other mostly stands in a row: then it is one system call.
+ */
+void
+port_close_all(const int *fds, size_t nfds)
+{
+	size_t	i, n;
+
+	for (i = 0; i < nfds; i += n) {
+		for (n = 1; i + n < nfds && fds[i + n] == fds[i] + (int)n; n++)
+			;
+		/* An older kernel has no such call. */
+		if (n > 1 && close_range((unsigned int)fds[i],
+		    (unsigned int)fds[i + n - 1], 0) == 0)
+			continue;
+		(void)close(fds[i]);	/* see port.h */
+		n = 1;
+	}
 }
 
 int64_t

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define SYSLOG_MAX	4096	/* a line of log.c, and what stands in front */
-#define PARK_WAIT_MAX	64
+#define PARK_WAIT_MAX	256
 
 const char *
 port_sandbox_name(void)
@@ -151,6 +151,15 @@ port_closefrom(int lowest)
 	/* EBADF: nothing is open there. */
 	while (closefrom(lowest) == -1 && errno == EINTR)
 		continue;
+}
+
+void
+port_close_all(const int *fds, size_t nfds)
+{
+	size_t	i;
+
+	for (i = 0; i < nfds; i++)
+		(void)close(fds[i]);	/* see port.h */
 }
 
 int64_t

@@ -89,6 +89,15 @@ port_closefrom(int lowest)
 		(void)close((int)fd);	/* EBADF: not open */
 }
 
+void
+port_close_all(const int *fds, size_t nfds)
+{
+	size_t	i;
+
+	for (i = 0; i < nfds; i++)
+		(void)close(fds[i]);	/* see port.h */
+}
+
 int64_t
 port_now_ms(void)
 {

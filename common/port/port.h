@@ -21,6 +21,13 @@
 #define PORT_POLLRDHUP	0
 #endif
 
+/* The kernel may keep octets for those that follow; 0 where it never does. */
+#ifdef MSG_MORE
+#define PORT_MSG_MORE	MSG_MORE
+#else
+#define PORT_MSG_MORE	0
+#endif
+
 /* Name of the sandbox for humans: "pledge", "seccomp", "none (trace build)". */
 const char	*port_sandbox_name(void);
 
@@ -71,6 +78,12 @@ void	port_settle_memory(void);
 
 /* Close every descriptor from `lowest` up. */
 void	port_closefrom(int lowest);
+
+/*
+ * Close these, of which nothing can be lost: copies of sockets that another
+ * process has.  In any order, none twice.
+ */
+void	port_close_all(const int *fds, size_t nfds);
 
 /* Where the system keeps the CA certificates that it trusts (PEM). */
 const char	*port_ca_file(void);

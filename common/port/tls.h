@@ -94,6 +94,12 @@ int	port_tls_is_jobless(int ssl_error);
 void	port_tls_idle(struct ssl_st *);
 
 /*
+ * What is written now is a session ticket behind a handshake of TLS 1.3, for
+ * which nobody waits.
+ */
+int	port_tls_is_ticket(const struct ssl_st *);
+
+/*
  * Session tickets of all workers alike (RFC 5077; RFC 8446 4.6.1): the first
  * key makes new ones, both open old ones.  The struct is borrowed and may be
  * changed by its owner at any time.  TLS 1.3 tickets: OpenSSL only.  Where the

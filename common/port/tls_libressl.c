@@ -197,6 +197,14 @@ port_tls_idle(SSL *ssl)
 	(void)ssl;
 }
 
+/* It sends none. */
+int
+port_tls_is_ticket(const SSL *ssl)
+{
+	(void)ssl;
+	return 0;
+}
+
 int
 port_tls_has_ed25519(void)
 {
@@ -377,6 +385,13 @@ sign_ec(EVP_PKEY *pkey, const uint8_t *digest, size_t len, uint8_t *sig)
 }
 
 /* What was hashed is not known, and so neither the version of TLS. */
+/* It keeps none. */
+void
+tls_backend_free_signers(struct tls_signer *s)
+{
+	(void)s;
+}
+
 size_t
 port_tls_key_sign(struct port_tls_key *key, uint16_t form,
     const uint8_t *octets, size_t len, int has_tls13, uint8_t *sig,

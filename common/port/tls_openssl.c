@@ -118,6 +118,13 @@ port_tls_idle(SSL *ssl)
 }
 
 int
+port_tls_is_ticket(const SSL *ssl)
+{
+	return SSL_get_state(ssl) == TLS_ST_SW_SESSION_TICKET &&
+	    SSL_version(ssl) == TLS1_3_VERSION;
+}
+
+int
 port_tls_has_ed25519(void)
 {
 	return 1;

@@ -130,6 +130,7 @@ port_tls_key_free(struct port_tls_key *key)
 {
 	if (key == NULL)
 		return;
+	tls_backend_free_signers(key->signers);
 	/* The library wipes the private parts. */
 	EVP_PKEY_free(key->pkey);
 	free(key);

@@ -17,9 +17,14 @@
  * library's file has; the rest is the same for both.
  */
 struct port_tls_key {
-	EVP_PKEY	*pkey;
-	enum tls_kind	 kind;
+	EVP_PKEY		*pkey;
+	enum tls_kind		 kind;
+	struct tls_signer	*signers;	/* list; made when first asked
+						 * for, kept with the key */
 };
+
+/* Signatures of one key by one scheme (the backend's own). */
+void		 tls_backend_free_signers(struct tls_signer *);
 
 SSL_CTX		*tls_backend_ctx(const SSL_METHOD *);
 /* As PEM_read_bio_PrivateKey(3), and never a key of our own provider. */

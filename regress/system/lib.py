@@ -223,18 +223,25 @@ def build_tool(name):
 
 
 def _build_tool(name):
-    made = os.path.join(ROOT, "regress", "tools", name)
-    source = made + ".c"
-    if os.path.exists(made) and \
-            os.path.getmtime(made) >= os.path.getmtime(source):
+    folder = os.path.join(ROOT, "regress", "tools")
+    made = os.path.join(folder, name)
+    # What has an underscore in its name is a part of one, or of all.
+    sources = [made + ".c"] + [
+        os.path.join(folder, f) for f in sorted(os.listdir(folder))
+        if re.match(r"(tool|%s)_\w+\.c$" % name, f)]
+    if os.path.exists(made) and os.path.getmtime(made) >= max(
+            os.path.getmtime(source) for source in sources):
         return made
+    library = os.path.join(ROOT, "build", "libsmtpproxyd.a")
+    check(os.path.exists(library), "no %s: make all tools" % library)
     out = os.path.join(mkdtemp("cc"), name)
     flags = subprocess.run(
-        ["pkg-config", "--cflags", "--libs", "libbsd-overlay", "openssl"],
+        ["pkg-config", "--cflags", "--libs", "libbsd-overlay", "libseccomp",
+         "libcap-ng", "openssl"],
         stdout=subprocess.PIPE, text=True).stdout.split()
     got = subprocess.run(
         [os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-O2",
-         "-o", out, source] + flags,
+         "-o", out, *sources, library] + flags,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     check(got.returncode == 0, "cannot compile %s:\n%s" % (name, got.stdout))
     return out

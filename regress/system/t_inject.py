@@ -460,8 +460,6 @@ GIVES = {
     "recvmmsg": ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"],
     "recvmsg": ["EINTR", "EAGAIN"],
     "send": ["EAGAIN", "EPIPE", "ECONNRESET", "ENOBUFS"],
-    "sendmsg": ["EPIPE", "ECONNRESET", "ENOBUFS", "EAGAIN", "EINTR",
-                "ENOMEM", "EHOSTUNREACH", SHORT],
     "accept4": ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED",
                 "EINTR", "EPROTO"],
     "socket": ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"],
@@ -485,25 +483,36 @@ GIVES = {
     "dup2": ["EMFILE"],
     "pipe2": ["EMFILE", "ENFILE"],
     "read": ["EINTR"],
+    "write": ["EAGAIN", "EPIPE", "EINTR", SHORT],
     "writev": ["EAGAIN", "EPIPE", "EINTR"],
+    "close_range": ["ENOSYS"],
 }
 for _symbol in MEMORY:
     GIVES[_symbol] = ["ENOMEM"]
 # A channel's other end lives: these are for one that has no room.
 CHANNEL = ["ENOBUFS", "ETOOMANYREFS", "EMFILE", "EAGAIN", "EINTR", "ENOMEM"]
+# By write(2), writev(2) or send(2), as it comes.
+SESSION = ["EPIPE", "ECONNRESET", "ENOBUFS", "EAGAIN", "EINTR", "ENOMEM",
+           "EHOSTUNREACH", SHORT]
 
 # What cannot fail at these places, or is meant to end the process.
 NEVER = {
     "port_park_del",            # a broken invariant of our own
     "loop_unregister",
+    "reap_catch",               # a pipe that is full has been heard
+    "parent_catch",
 }
 
 
 def errors_of(site):
     if site.function in NEVER:
         return []
-    if site.symbol == "sendmsg" and site.file == "chan.c":
+    if site.symbol == "sendmsg" and site.file == "chan_out.c":
         return CHANNEL
+    if site.symbol == "sendmmsg":
+        return CHANNEL + [SHORT]
+    if site.function in ("io_send_clear", "bio_write"):
+        return SESSION
     return GIVES.get(site.symbol, [])
 
 
@@ -531,9 +540,8 @@ def discover(b):
     everything = b.faults.sites()
     sites = [Site(k, s) for k, (s, _) in everything.items()]
     b.faults.name(sites)
-    b.channels = [s.key for s in sites if s.symbol == "sendmsg" and
-                  s.phase == SERVICE and s.function == "chan_sendmsg" and
-                  s.role in ("parent", "worker")]
+    b.channels = [s.key for s in sites if s.symbol == "sendmmsg" and
+                  s.phase == SERVICE and s.role in ("parent", "worker")]
     check_equal(len(b.channels), 2, "places that send on channels")
     for name in WORKLOADS:
         before = b.faults.sites()

@@ -39,7 +39,8 @@
 #define FAULTS_MAGIC	0x544c4146	/* in the order of this machine */
 #define PLANS		8
 #define SITES		2048		/* power of 2 */
-#define SHORT		9999		/* no errno: one octet is taken */
+#define SHORT		9999		/* no errno: one octet, or one message,
+					 * is taken */
 #define SYMBOL_MAX	16
 
 /* t_inject.py knows these by their offsets. */
@@ -92,6 +93,8 @@ void	*__real_calloc(size_t, size_t);
 void	*__wrap_calloc(size_t, size_t);
 int	 __real_clock_gettime(clockid_t, struct timespec *);
 int	 __wrap_clock_gettime(clockid_t, struct timespec *);
+int	 __real_close_range(unsigned int, unsigned int, int);
+int	 __wrap_close_range(unsigned int, unsigned int, int);
 int	 __real_connect(int, const struct sockaddr *, socklen_t);
 int	 __wrap_connect(int, const struct sockaddr *, socklen_t);
 int	 __real_dup(int);
@@ -142,6 +145,8 @@ ssize_t	 __real_recvmsg(int, struct msghdr *, int);
 ssize_t	 __wrap_recvmsg(int, struct msghdr *, int);
 ssize_t	 __real_send(int, const void *, size_t, int);
 ssize_t	 __wrap_send(int, const void *, size_t, int);
+int	 __real_sendmmsg(int, struct mmsghdr *, unsigned int, int);
+int	 __wrap_sendmmsg(int, struct mmsghdr *, unsigned int, int);
 ssize_t	 __real_sendmsg(int, const struct msghdr *, int);
 ssize_t	 __wrap_sendmsg(int, const struct msghdr *, int);
 int	 __real_setsockopt(int, int, int, const void *, socklen_t);
@@ -398,6 +403,14 @@ __wrap_pipe2(int *fd, int flags)
 }
 
 int
+__wrap_close_range(unsigned int first, unsigned int last, int flags)
+{
+	if (fault("close_range", CALLER) != 0)
+		return -1;
+	return __real_close_range(first, last, flags);
+}
+
+int
 __wrap_epoll_create1(int flags)
 {
 	if (fault("epoll_create1", CALLER) != 0)
@@ -433,16 +446,32 @@ __wrap_read(int fd, void *to, size_t len)
 	return fault("read", CALLER) != 0 ? -1 : __real_read(fd, to, len);
 }
 
+/* The first octet alone, where all are to be sent. */
+static size_t
+short_of(int error, size_t len)
+{
+	return error == SHORT && len > 1 ? 1 : len;
+}
+
 ssize_t
 __wrap_write(int fd, const void *from, size_t len)
 {
-	return fault("write", CALLER) != 0 ? -1 : __real_write(fd, from, len);
+	int	error = fault("write", CALLER);
+
+	if (error != 0 && error != SHORT)
+		return -1;
+	return __real_write(fd, from, short_of(error, len));
 }
 
 ssize_t
 __wrap_writev(int fd, const struct iovec *iov, int n)
 {
-	return fault("writev", CALLER) != 0 ? -1 : __real_writev(fd, iov, n);
+	int	error = fault("writev", CALLER);
+
+	if (error == SHORT)
+		return __real_write(fd, iov[0].iov_base,
+		    short_of(error, iov[0].iov_len));
+	return error != 0 ? -1 : __real_writev(fd, iov, n);
 }
 
 /* --- Processes --- */
@@ -543,7 +572,7 @@ __wrap_recv(int fd, void *to, size_t len, int flags)
 
 	if (error != 0 && error != SHORT)
 		return -1;
-	return __real_recv(fd, to, error == SHORT && len > 1 ? 1 : len, flags);
+	return __real_recv(fd, to, short_of(error, len), flags);
 }
 
 ssize_t
@@ -565,16 +594,28 @@ __wrap_recvmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags,
 ssize_t
 __wrap_send(int fd, const void *from, size_t len, int flags)
 {
-	return fault("send", CALLER) != 0 ? -1 :
-	    __real_send(fd, from, len, flags);
+	int	error = fault("send", CALLER);
+
+	if (error != 0 && error != SHORT)
+		return -1;
+	return __real_send(fd, from, short_of(error, len), flags);
 }
 
+/* Short: the first message alone. */
+int
+__wrap_sendmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags)
+{
+	int	error = fault("sendmmsg", CALLER);
+
+	if (error != 0 && error != SHORT)
+		return -1;
+	return __real_sendmmsg(fd, v, error == SHORT ? 1 : n, flags);
+}
+
+/* Whole or not at all: nothing sends a stream with it. */
 ssize_t
 __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 {
-	int	error = fault("sendmsg", CALLER);
-
-	if (error == SHORT)
-		return __real_send(fd, m->msg_iov[0].iov_base, 1, flags);
-	return error != 0 ? -1 : __real_sendmsg(fd, m, flags);
+	return fault("sendmsg", CALLER) != 0 ? -1 :
+	    __real_sendmsg(fd, m, flags);
 }

@@ -490,9 +490,7 @@ liar_receive_conf(void)
 static _Noreturn void
 liar_main(int fd)
 {
-	if (loop_init(&loop, 1) == -1)
-		fatal("loop");
-	proc_child_start(&parent, &loop, fd, PROC_WORKER);
+	proc_child_start(&parent, &loop, 1, fd, PROC_WORKER);
 	liar_receive_conf();
 	chan_set_handlers(&parent, liar_on_msg, liar_on_end, NULL);
 	proc_child_ready(&parent);

@@ -1,29 +1,39 @@
 /*
  * load: a load generator that speaks SMTP and checks every reply.  For tests
- * and benchmarks: one process, one poll(2) loop, many sessions at once.
+ * and benchmarks: one process, one poll loop, many sessions at once.
  *
- * usage: load [-bP] -c address -p port [-C concurrency] [-m messages]
+ * usage: load [-2bEijPqRT] -c address -p port [-C concurrency] [-m messages]
  *             [-n sessions] [-r recipients] [-s size] [-t seconds]
  *
+ *	-2	TLS 1.2 with -T (else TLS 1.3)
  *	-b	BDAT in the place of DATA
  *	-C	sessions at once (1)
- *	-m	messages in each session (1)
+ *	-E	EHLO twice, as around a handshake, but without one
+ *	-i	idle: hold every session open behind its EHLO, and say so with
+ *		a line; QUIT when standard input ends, or at SIGTERM
+ *	-j	the result as JSON
+ *	-m	messages in each session (1); with 0 and none of -E, -i and -T
+ *		there is no EHLO either, but QUIT behind the greeting
  *	-n	sessions in all (1)
  *	-P	pipeline the envelope; with -b all of the message, too
+ *	-q	acknowledge every segment at once: else a server without
+ *		TCP_NODELAY waits 40 ms for that where it writes twice
+ *	-R	resume, with -T, the session of one handshake made before
  *	-r	recipients of each message (1)
  *	-s	octets of each message (1000)
+ *	-T	STARTTLS; certificates are not checked
  *	-t	seconds without progress until a session has failed (60)
  *
  * Every message begins with an X-Load-Id header of its own, and holds lines
  * that begin with dots.  A session ends at the first reply that is not what
  * it has to be, and the messages it had left count as failed.  A message's
- * latency is the time from MAIL to its final reply.  Exit 1 if any failed.
+ * latency is the time from MAIL to its final reply, a session's that from
+ * connect to the reply to QUIT.  Exit 1 if any failed, or was not resumed.
  */
 
-#include <sys/types.h>
-#include <sys/resource.h>
+#include "load.h"
+
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -31,83 +41,37 @@
 #include <ctype.h>
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
-#define IN_SIZE		8192
-#define HEAD_SIZE	160	/* id header, other headers, empty line */
+#include "tool_util.h"
+
 #define COMPLAINTS_MAX	10
-#define SIZE_MIN	256
+#define TICK_MS		1000
 
-/* What the next reply answers. */
-enum step {
-	STEP_GREETING,
-	STEP_EHLO,
-	STEP_MAIL,
-	STEP_RCPT,
-	STEP_DATA,
-	STEP_FINAL,		/* the final dot, or the chunk */
-	STEP_QUIT
+struct load_conf	load_conf = {
+	.concurrency = 1, .messages = 1, .recipients = 1, .sessions = 1,
+	.size = 1000, .timeout_s = 60
 };
+struct load_totals	load_totals;
 
-struct session {
-	enum step	 step;
-	int		 fd;
-	int		 connected;
-	int		 pipelining;	/* offered */
-	int		 chunking;
-	unsigned int	 done;		/* messages accepted */
-	unsigned int	 rcpt;		/* replies to RCPT still to come */
-	uint64_t	 id;
-	int64_t		 progress_us;
-	int64_t		 began_us;	/* the message */
-	size_t		 in_used;
-	size_t		 iov_at;
-	size_t		 niov;
-	struct iovec	 iov[3];	/* what is still to be sent */
-	char		*out;		/* commands and message header */
-	char		 in[IN_SIZE];
-};
+static struct loop		  loop;
+static struct timer		  tick;
+static struct addrinfo		 *dest;
+static struct load_session	**sessions;	/* those that are open */
+static size_t			  nsessions, nidle;
+static unsigned int		  started;
+static uint64_t			  ncomplaints;
+static int			  as_json, is_released;
 
-static struct addrinfo	 *dest;
-static int		  opt_bdat, opt_pipeline;
-static unsigned int	  opt_concurrency = 1, opt_messages = 1;
-static unsigned int	  opt_sessions = 1, opt_recipients = 1;
-static unsigned int	  opt_size = 1000, opt_timeout = 60;
-
-static struct session	**sessions;	/* by slot, as pfds */
-static struct pollfd	 *pfds;
-static size_t		  nslots;
-static size_t		  out_size;	/* of a session's out */
-static char		 *body;		/* behind the headers, as it is sent */
-static size_t		  body_len;
-static unsigned int	  started;
-static uint64_t		  nok, nfailed, ncomplaints;
-static uint32_t		 *latency_us;
-static char		  run_id[32];	/* no other run has it */
-
-static int64_t
-now_us(void)
-{
-	struct timespec	ts;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
-		err(1, "clock_gettime");
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-static void
-complain(const struct session *s, const char *what, const char *detail)
+void
+load_complain(const struct load_session *s, const char *what,
+    const char *detail)
 {
 	size_t	i;
 
@@ -124,529 +88,311 @@ complain(const struct session *s, const char *what, const char *detail)
 	(void)fputc('\n', stderr);
 }
 
-/*
- * The octets behind the headers.  Every tenth line begins with a dot.  With
- * DATA that dot is sent twice, and the final dot belongs to the body.
- */
-static void
-body_make(void)
-{
-	size_t		 want = opt_size - HEAD_SIZE, made = 0, len, i;
-	unsigned int	 n = 0;
-
-	if ((body = malloc(want * 2 + 8)) == NULL)
-		err(1, NULL);
-	while (made < want) {
-		/* No rest of one octet: a line needs its CRLF. */
-		len = want - made;
-		if (len > 78)
-			len = len < 80 ? 70 : 78;
-		if (n++ % 10 == 9 && len > 2) {
-			if (!opt_bdat)
-				body[body_len++] = '.';
-			body[body_len++] = '.';
-		} else if (len > 2)
-			body[body_len++] = 'x';
-		for (i = 1; i + 2 < len; i++)
-			body[body_len++] = (char)('a' + (i + n) % 26);
-		memcpy(body + body_len, "\r\n", 2);
-		body_len += 2;
-		made += len;
-	}
-	if (!opt_bdat) {
-		memcpy(body + body_len, ".\r\n", 3);
-		body_len += 3;
-	}
-}
-
-/* The headers, HEAD_SIZE octets for every message. */
-static void
-head_make(const struct session *s, char *to)
-{
-	static const char	*fields =
-	    "From: <load@client.example>\r\nTo: <user@test.example>\r\n"
-	    "X-Fill: ";
-	int			 len;
-	size_t			 n;
-
-	len = snprintf(to, HEAD_SIZE, "X-Load-Id: %s-%08llu-%06u\r\n%s",
-	    run_id, (unsigned long long)s->id, s->done, fields);
-	if (len < 0 || len > HEAD_SIZE - 4)
-		errx(1, "headers too long");
-	n = (size_t)len;
-	while (n < HEAD_SIZE - 4)
-		to[n++] = '-';
-	memcpy(to + n, "\r\n\r\n", 4);
-}
-
-/* Queue text behind what is in out already. */
-static void
-queue_text(struct session *s, const char *text, size_t len)
-{
-	if (s->niov == 0) {
-		s->iov_at = 0;
-		s->iov[0].iov_base = s->out;
-		s->iov[0].iov_len = 0;
-		s->niov = 1;
-	}
-	memcpy((char *)s->iov[0].iov_base + s->iov[0].iov_len, text, len);
-	s->iov[0].iov_len += len;
-}
-
-static void
-queue_line(struct session *s, const char *text)
-{
-	queue_text(s, text, strlen(text));
-	queue_text(s, "\r\n", 2);
-}
-
-static void
-queue_content(struct session *s)
-{
-	char	head[HEAD_SIZE];
-
-	head_make(s, head);
-	queue_text(s, head, sizeof(head));
-	s->iov[1].iov_base = body;
-	s->iov[1].iov_len = body_len;
-	s->niov = 2;
-}
-
-static void
-queue_chunk(struct session *s)
-{
-	char	line[64];
-
-	(void)snprintf(line, sizeof(line), "BDAT %u LAST", opt_size);
-	queue_line(s, line);
-	queue_content(s);
-}
-
-static void
-queue_rcpt(struct session *s, unsigned int n)
-{
-	char	line[80];
-
-	(void)snprintf(line, sizeof(line), "RCPT TO:<user%u@test.example>", n);
-	queue_line(s, line);
-}
-
-static void
-message_begin(struct session *s)
-{
-	unsigned int	n;
-
-	s->began_us = now_us();
-	s->step = STEP_MAIL;
-	s->rcpt = opt_recipients;
-	queue_line(s, "MAIL FROM:<load@client.example>");
-	if (!opt_pipeline)
-		return;
-	for (n = 1; n <= opt_recipients; n++)
-		queue_rcpt(s, n);
-	if (opt_bdat)
-		queue_chunk(s);
-	else
-		queue_line(s, "DATA");
-}
-
-static void
-message_accepted(struct session *s)
-{
-	int64_t	took = now_us() - s->began_us;
-
-	latency_us[nok++] = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
-	s->done++;
-	if (s->done < opt_messages) {
-		message_begin(s);
-		return;
-	}
-	s->step = STEP_QUIT;
-	queue_line(s, "QUIT");
-}
-
-static void
-step_rcpt_done(struct session *s)
-{
-	if (opt_bdat) {
-		s->step = STEP_FINAL;
-		if (!opt_pipeline)
-			queue_chunk(s);
-		return;
-	}
-	s->step = STEP_DATA;
-	if (!opt_pipeline)
-		queue_line(s, "DATA");
-}
-
-static int
-step_ehlo(struct session *s)
-{
-	if (opt_pipeline && !s->pipelining) {
-		complain(s, "no PIPELINING offered", "");
-		return -1;
-	}
-	if (opt_bdat && !s->chunking) {
-		complain(s, "no CHUNKING offered", "");
-		return -1;
-	}
-	message_begin(s);
-	return 0;
-}
-
-/* The reply was the right one: what comes next. */
-static int
-session_advance(struct session *s)
-{
-	switch (s->step) {
-	case STEP_GREETING:
-		s->step = STEP_EHLO;
-		queue_line(s, "EHLO client.example");
-		break;
-	case STEP_EHLO:
-		return step_ehlo(s);
-	case STEP_MAIL:
-		s->step = STEP_RCPT;
-		if (!opt_pipeline)
-			queue_rcpt(s, 1);
-		break;
-	case STEP_RCPT:
-		if (--s->rcpt == 0)
-			step_rcpt_done(s);
-		else if (!opt_pipeline)
-			queue_rcpt(s, opt_recipients - s->rcpt + 1);
-		break;
-	case STEP_DATA:
-		s->step = STEP_FINAL;
-		queue_content(s);
-		break;
-	case STEP_FINAL:
-		message_accepted(s);
-		break;
-	case STEP_QUIT:
-		return -1;
-	}
-	return 0;
-}
-
-static const char *
-step_wants(enum step step)
-{
-	switch (step) {
-	case STEP_GREETING:
-		return "220";
-	case STEP_DATA:
-		return "354";
-	case STEP_QUIT:
-		return "221";
-	default:
-		return "250";
-	}
-}
-
-/* One line of a reply, without its CRLF. */
-static int
-session_line(struct session *s, char *line)
-{
-	if (strncmp(line, step_wants(s->step), 3) != 0 ||
-	    (line[3] != ' ' && line[3] != '-' && line[3] != '\0')) {
-		complain(s, "unexpected reply", line);
-		return -1;
-	}
-	/* Replies that slip by one come before what they should answer. */
-	if (s->niov > 0 && s->iov_at == 0 && s->iov[0].iov_base == s->out) {
-		complain(s, "reply to a command not sent yet", line);
-		return -1;
-	}
-	/* An early final reply would be a lie: the message is not out. */
-	if (s->step == STEP_FINAL && line[3] != '-' && s->niov != 0) {
-		complain(s, "reply before the end of the message", line);
-		return -1;
-	}
-	if (s->step == STEP_EHLO && strlen(line) > 4) {
-		if (strcasecmp(line + 4, "PIPELINING") == 0)
-			s->pipelining = 1;
-		if (strcasecmp(line + 4, "CHUNKING") == 0)
-			s->chunking = 1;
-	}
-	if (line[3] == '-')
-		return 0;
-	return session_advance(s);
-}
-
-static int
-session_read(struct session *s)
-{
-	char	*line, *end;
-	ssize_t	 n;
-	size_t	 left;
-
-	n = read(s->fd, s->in + s->in_used, IN_SIZE - s->in_used);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n <= 0) {
-		complain(s, "connection lost", n == 0 ? "" : strerror(errno));
-		return -1;
-	}
-	s->in_used += (size_t)n;
-	line = s->in;
-	left = s->in_used;
-	while ((end = memmem(line, left, "\r\n", 2)) != NULL) {
-		*end = '\0';
-		if (session_line(s, line) == -1)
-			return -1;
-		left -= (size_t)(end + 2 - line);
-		line = end + 2;
-	}
-	memmove(s->in, line, left);
-	s->in_used = left;
-	if (left == IN_SIZE) {
-		complain(s, "endless reply line", "");
-		return -1;
-	}
-	return 0;
-}
-
-static int
-session_write(struct session *s)
-{
-	struct iovec	*iov;
-	ssize_t		 n;
-
-	while (s->niov > 0) {
-		n = writev(s->fd, s->iov + s->iov_at,
-		    (int)(s->niov - s->iov_at));
-		if (n == -1) {
-			if (errno == EAGAIN || errno == EINTR)
-				return 0;
-			complain(s, "write", strerror(errno));
-			return -1;
-		}
-		while (n > 0) {
-			iov = &s->iov[s->iov_at];
-			if ((size_t)n < iov->iov_len) {
-				iov->iov_base = (char *)iov->iov_base + n;
-				iov->iov_len -= (size_t)n;
-				break;
-			}
-			n -= (ssize_t)iov->iov_len;
-			s->iov_at++;
-		}
-		if (s->iov_at == s->niov)
-			s->niov = 0;
-	}
-	return 0;
-}
-
-static int
-session_connected(struct session *s)
-{
-	socklen_t	len = sizeof(int);
-	int		error = 0;
-
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
-		error = errno;
-	if (error != 0) {
-		complain(s, "connect", strerror(error));
-		return -1;
-	}
-	s->connected = 1;
-	return 0;
-}
-
 /* Whatever it had not delivered counts as failed. */
 static void
-session_end(size_t slot)
+session_end(struct load_session *s)
 {
-	struct session	*s = sessions[slot];
-
-	nfailed += opt_messages - s->done;
-	if (s->fd != -1)
-		(void)close(s->fd);
+	load_totals.messages_ok += s->done;
+	if (!load_conf.idle)
+		load_totals.messages_failed += load_conf.messages - s->done;
+	if (s->step == STEP_DONE)
+		load_totals.sessions_ok++;
+	else
+		load_totals.sessions_failed++;
+	if (s->step == STEP_IDLE)
+		nidle--;
+	loop_del(&loop, &s->io);
+	load_tls_end(s);
+	(void)close(s->fd);
+	sessions[s->place] = sessions[--nsessions];
+	sessions[s->place]->place = s->place;
 	free(s->out);
 	free(s);
-	nslots--;
-	sessions[slot] = sessions[nslots];
-	pfds[slot] = pfds[nslots];
+}
+
+/* Parked descriptors say POLLIN whatever there is. */
+static void
+on_session(struct loop_fd *io, short revents, void *arg)
+{
+	struct load_session	*s = arg;
+	enum load_step		 before = s->step;
+	int			 rc;
+
+	s->progress_us = tool_now_us();
+	rc = s->connected ? load_session_run(s, revents) :
+	    load_session_connected(s);
+	if (s->step == STEP_IDLE && before != STEP_IDLE)
+		nidle++;
+	if (rc == -1) {
+		session_end(s);
+		return;
+	}
+	loop_set(&loop, io, load_session_events(s));
 }
 
 static void
 session_start(void)
 {
-	struct session	*s;
-	size_t		 slot = nslots;
-	int		 on = 1;
+	struct load_session	*s;
+	int			 fd, on = 1;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL ||
-	    (s->out = malloc(out_size)) == NULL)
+	    (s->out = malloc(load_session_out_size())) == NULL)
 		err(1, NULL);
 	s->id = ++started;
-	s->progress_us = now_us();
-	sessions[slot] = s;
-	nslots++;
-	if ((s->fd = socket(dest->ai_family, SOCK_STREAM, 0)) == -1)
+	s->began_us = s->progress_us = tool_now_us();
+	s->place = nsessions;
+	sessions[nsessions++] = s;
+	if ((fd = socket(dest->ai_family, SOCK_STREAM, 0)) == -1)
 		err(1, "socket");
-	if (fcntl(s->fd, F_SETFL, O_NONBLOCK) == -1)
-		err(1, "fcntl");
-	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	pfds[slot].fd = s->fd;
-	pfds[slot].events = POLLOUT;
-	pfds[slot].revents = 0;
-	if (connect(s->fd, dest->ai_addr, dest->ai_addrlen) == -1 &&
+	tool_set_nonblocking(fd);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	loop_fd_init(&s->io);
+	s->fd = fd;
+	if (connect(fd, dest->ai_addr, dest->ai_addrlen) == -1 &&
 	    errno != EINPROGRESS) {
-		complain(s, "connect", strerror(errno));
-		session_end(slot);
-	}
-}
-
-static void
-slot_serve(size_t slot)
-{
-	struct session	*s = sessions[slot];
-	int		 rc = 0;
-
-	s->progress_us = now_us();
-	if (!s->connected)
-		rc = session_connected(s);
-	else if ((pfds[slot].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-		rc = session_read(s);
-	if (rc == 0)
-		rc = session_write(s);
-	if (rc == -1) {
-		session_end(slot);
+		load_complain(s, "connect", strerror(errno));
+		session_end(s);
 		return;
 	}
-	pfds[slot].events = POLLIN;
-	if (s->niov > 0)
-		pfds[slot].events |= POLLOUT;
+	if (loop_add(&loop, &s->io, fd, POLLOUT, on_session, s) == -1)
+		err(1, "loop");
 }
 
 static void
-expire(void)
+on_tick(struct timer *t, void *arg, int64_t now_ms)
 {
-	int64_t	since = now_us() - (int64_t)opt_timeout * 1000000;
-	size_t	slot;
+	int64_t	since = tool_now_us() - (int64_t)load_conf.timeout_s * 1000000;
+	size_t	n;
 
-	for (slot = nslots; slot-- > 0;) {
-		if (sessions[slot]->progress_us < since) {
-			complain(sessions[slot], "no progress", "");
-			session_end(slot);
+	(void)arg;
+	/* Backwards: the last one takes the place of one that ends. */
+	for (n = nsessions; n-- > 0;) {
+		if (sessions[n]->step != STEP_IDLE &&
+		    sessions[n]->progress_us < since) {
+			load_complain(sessions[n], "no progress", "");
+			session_end(sessions[n]);
 		}
 	}
+	if (timer_set(&loop.timers, t, now_ms + TICK_MS) == -1)
+		err(1, NULL);
 }
 
+/* Idle sessions are beside those that are still on their way. */
 static void
-run(void)
+run(unsigned int total)
 {
-	int64_t	next = now_us() + 1000000;
-	size_t	slot;
-
 	for (;;) {
-		while (nslots < opt_concurrency && started < opt_sessions)
+		while (nsessions - nidle < load_conf.concurrency &&
+		    started < total)
 			session_start();
-		if (nslots == 0)
+		if (nsessions == nidle)
 			return;
-		if (poll(pfds, (nfds_t)nslots, 1000) == -1) {
-			if (errno == EINTR)
-				continue;
+		if (loop_once(&loop) == -1)
 			err(1, "poll");
-		}
-		/* Backwards: the last slot takes the place of a closed one. */
-		for (slot = nslots; slot-- > 0;)
-			if (pfds[slot].revents != 0)
-				slot_serve(slot);
-		if (now_us() >= next) {
-			expire();
-			next = now_us() + 1000000;
-		}
 	}
 }
 
-static int
-compare(const void *a, const void *b)
+static void
+on_release(struct loop_fd *io, short revents, void *arg)
 {
-	uint32_t	x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
+	(void)revents;
+	(void)arg;
+	is_released = 1;
+	loop_del(&loop, io);
 }
 
-static double
-percentile_ms(unsigned int percent)
+/* What a server closes meanwhile has failed. */
+static void
+hold(void)
 {
-	if (nok == 0)
-		return 0;
-	return latency_us[(nok - 1) * percent / 100] / 1000.0;
+	static const int	signals[] = { SIGINT, SIGTERM, 0 };
+	struct loop_fd		in, sig;
+	size_t			n;
+
+	loop_fd_init(&in);
+	loop_fd_init(&sig);
+	if (loop_add(&loop, &in, STDIN_FILENO, POLLIN, on_release, NULL) ==
+	    -1 || loop_add(&loop, &sig, tool_catch_signals(signals), POLLIN,
+	    on_release, NULL) == -1)
+		err(1, "loop");
+	printf("{\"idle\": %zu, \"failed\": %llu}\n", nidle,
+	    (unsigned long long)load_totals.sessions_failed);
+	(void)fflush(stdout);
+	while (!is_released)
+		if (loop_once(&loop) == -1)
+			err(1, "poll");
+	loop_del(&loop, &in);
+	loop_del(&loop, &sig);
+	nidle = 0;
+	for (n = 0; n < nsessions; n++) {
+		load_session_quit(sessions[n]);
+		sessions[n]->progress_us = tool_now_us();
+		loop_set(&loop, &sessions[n]->io, POLLIN | POLLOUT);
+	}
+	run(started);
 }
 
 static void
-report(int64_t took_us)
+report(double seconds)
 {
-	double	seconds = (double)took_us / 1e6;
+	const struct load_totals	*t = &load_totals;
 
-	if (nok > 0)
-		qsort(latency_us, nok, sizeof(*latency_us), compare);
 	if (ncomplaints > COMPLAINTS_MAX)
 		(void)fprintf(stderr, "load: %llu complaints more\n",
 		    (unsigned long long)(ncomplaints - COMPLAINTS_MAX));
 	printf("load: ok=%llu failed=%llu seconds=%.3f rate=%.1f p50_ms=%.3f "
-	    "p99_ms=%.3f max_ms=%.3f\n", (unsigned long long)nok,
-	    (unsigned long long)nfailed, seconds,
-	    (double)nok / (seconds > 0 ? seconds : 1), percentile_ms(50),
-	    percentile_ms(99), percentile_ms(100));
+	    "p99_ms=%.3f max_ms=%.3f\n", (unsigned long long)t->messages_ok,
+	    (unsigned long long)t->messages_failed, seconds,
+	    (double)t->messages_ok / (seconds > 0 ? seconds : 1),
+	    tool_hist_ms(&t->message, 50), tool_hist_ms(&t->message, 99),
+	    tool_hist_ms(&t->message, 100));
 }
 
-static unsigned int
-number(const char *text, unsigned int min, unsigned int max)
+static void
+report_json(double seconds)
 {
-	const char	*bad;
-	long long	 n;
+	const struct load_totals	*t = &load_totals;
 
-	n = strtonum(text, min, max, &bad);
-	if (bad != NULL)
-		errx(1, "%s: %s", text, bad);
-	return (unsigned int)n;
+	printf("{\"messages\": %llu, \"messages_failed\": %llu, "
+	    "\"sessions\": %llu, \"sessions_failed\": %llu, "
+	    "\"resumed\": %llu, \"seconds\": %.6f, \"message_ms\": ",
+	    (unsigned long long)t->messages_ok,
+	    (unsigned long long)t->messages_failed,
+	    (unsigned long long)t->sessions_ok,
+	    (unsigned long long)t->sessions_failed,
+	    (unsigned long long)t->resumed, seconds);
+	tool_hist_json(&t->message, stdout);
+	printf(", \"session_ms\": ");
+	tool_hist_json(&t->session, stdout);
+	printf(", \"handshake_ms\": ");
+	tool_hist_json(&t->handshake, stdout);
+	printf("}\n");
 }
 
 static void
 prepare(const char *address, const char *port)
 {
-	struct addrinfo	hints;
-	struct rlimit	rl;
-	uint64_t	total = (uint64_t)opt_sessions * opt_messages;
-	int		error;
-
-	memset(&hints, 0, sizeof(hints));
-	hints.ai_socktype = SOCK_STREAM;
-	hints.ai_flags = AI_NUMERICHOST;
-	if ((error = getaddrinfo(address, port, &hints, &dest)) != 0)
-		errx(1, "%s port %s: %s", address, port, gai_strerror(error));
-	if (total > UINT32_MAX)
-		errx(1, "too many messages");
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
-		rl.rlim_cur = rl.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &rl);
-	}
-	(void)signal(SIGPIPE, SIG_IGN);
-	latency_us = calloc((size_t)total, sizeof(*latency_us));
-	sessions = calloc(opt_concurrency, sizeof(*sessions));
-	pfds = calloc(opt_concurrency, sizeof(*pfds));
-	if (latency_us == NULL || sessions == NULL || pfds == NULL)
+	dest = tool_address(address, port, 0);
+	tool_prepare();
+	if (loop_init(&loop, 1) == -1)
+		err(1, "loop");
+	timer_init(&tick, on_tick, NULL);
+	if (timer_set(&loop.timers, &tick, loop.now_ms + TICK_MS) == -1 ||
+	    (sessions = calloc(load_conf.idle ? load_conf.sessions :
+	    load_conf.concurrency, sizeof(*sessions))) == NULL)
 		err(1, NULL);
-	/* The process id alone is not unique across namespaces. */
-	(void)snprintf(run_id, sizeof(run_id), "%010llx-%08lx",
-	    (unsigned long long)time(NULL), (long)getpid());
-	/* The most that a session queues at once, with -P and -b. */
-	out_size = 256 + HEAD_SIZE + (size_t)opt_recipients * 80;
-	body_make();
+	if (load_conf.size < LOAD_SIZE_MIN)
+		errx(1, "a message has %d octets at least", LOAD_SIZE_MIN);
+	load_content_make();
+	if (load_conf.tls)
+		load_tls_prepare();
+}
+
+/* One full handshake in front of the others, which is not counted. */
+static void
+get_ticket(void)
+{
+	struct load_conf	saved = load_conf;
+
+	load_conf.messages = 0;
+	run(1);
+	load_conf = saved;
+	if (!load_tls_has_ticket())
+		errx(1, "no ticket from the server");
+	memset(&load_totals, 0, sizeof(load_totals));
+	started = 0;
 }
 
 static void
 usage(void)
 {
-	(void)fprintf(stderr, "usage: load [-bP] -c address -p port "
-	    "[-C concurrency] [-m messages]\n            [-n sessions] "
-	    "[-r recipients] [-s size] [-t seconds]\n");
+	(void)fprintf(stderr, "usage: load [-2bEijPqRT] -c address -p port "
+	    "[-C concurrency]\n            [-m messages] [-n sessions] "
+	    "[-r recipients] [-s size]\n            [-t seconds]\n");
 	exit(1);
+}
+
+/* Those without an argument.  Returns -1 for others. */
+static int
+set_flag(int ch)
+{
+	switch (ch) {
+	case '2':
+		load_conf.tls12 = 1;
+		return 0;
+	case 'b':
+		load_conf.bdat = 1;
+		return 0;
+	case 'E':
+		load_conf.ehlo_twice = 1;
+		return 0;
+	case 'i':
+		load_conf.idle = 1;
+		return 0;
+	case 'j':
+		as_json = 1;
+		return 0;
+	case 'P':
+		load_conf.pipeline = 1;
+		return 0;
+	case 'q':
+		load_conf.quickack = 1;
+		return 0;
+	case 'R':
+		load_conf.resume = 1;
+		return 0;
+	case 'T':
+		load_conf.tls = 1;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static void
+set_options(int argc, char *argv[], const char **address, const char **port)
+{
+	struct load_conf	*lc = &load_conf;
+	int			 ch;
+
+	while ((ch = getopt(argc, argv, "2bC:c:Eijm:n:Pp:qRr:s:Tt:")) != -1) {
+		switch (ch) {
+		case 'C':
+			lc->concurrency = tool_number(optarg, 1, 1000000);
+			break;
+		case 'c':
+			*address = optarg;
+			break;
+		case 'm':
+			lc->messages = tool_number(optarg, 0, 1000000);
+			break;
+		case 'n':
+			lc->sessions = tool_number(optarg, 1, 100000000);
+			break;
+		case 'p':
+			*port = optarg;
+			break;
+		case 'r':
+			lc->recipients = tool_number(optarg, 1, 100000);
+			break;
+		case 's':
+			lc->size = tool_number(optarg, LOAD_SIZE_MIN,
+			    1000000000);
+			break;
+		case 't':
+			lc->timeout_s = tool_number(optarg, 1, 86400);
+			break;
+		default:
+			if (set_flag(ch) == -1)
+				usage();
+		}
+	}
+	if (optind != argc || *address == NULL || *port == NULL ||
+	    ((lc->resume || lc->tls12) && !lc->tls) ||
+	    (lc->tls && lc->ehlo_twice) || (lc->resume && lc->idle))
+		usage();
+	lc->ehlo = lc->messages > 0 || lc->ehlo_twice || lc->idle || lc->tls;
 }
 
 int
@@ -654,49 +400,22 @@ main(int argc, char *argv[])
 {
 	const char	*address = NULL, *port = NULL;
 	int64_t		 began;
-	int		 ch;
+	double		 seconds;
 
-	while ((ch = getopt(argc, argv, "bC:c:m:n:Pp:r:s:t:")) != -1) {
-		switch (ch) {
-		case 'b':
-			opt_bdat = 1;
-			break;
-		case 'C':
-			opt_concurrency = number(optarg, 1, 1000000);
-			break;
-		case 'c':
-			address = optarg;
-			break;
-		case 'm':
-			opt_messages = number(optarg, 1, 1000000);
-			break;
-		case 'n':
-			opt_sessions = number(optarg, 1, 100000000);
-			break;
-		case 'P':
-			opt_pipeline = 1;
-			break;
-		case 'p':
-			port = optarg;
-			break;
-		case 'r':
-			opt_recipients = number(optarg, 1, 100000);
-			break;
-		case 's':
-			opt_size = number(optarg, SIZE_MIN, 1000000000);
-			break;
-		case 't':
-			opt_timeout = number(optarg, 1, 86400);
-			break;
-		default:
-			usage();
-		}
-	}
-	if (optind != argc || address == NULL || port == NULL)
-		usage();
+	set_options(argc, argv, &address, &port);
 	prepare(address, port);
-	began = now_us();
-	run();
-	report(now_us() - began);
-	return nfailed > 0;
+	if (load_conf.resume)
+		get_ticket();
+	began = tool_now_us();
+	run(load_conf.sessions);
+	seconds = (double)(tool_now_us() - began) / 1e6;
+	if (load_conf.idle)
+		hold();
+	if (as_json)
+		report_json(seconds);
+	else
+		report(seconds);
+	return load_totals.messages_failed > 0 ||
+	    load_totals.sessions_failed > 0 || (load_conf.resume &&
+	    load_totals.resumed != load_totals.sessions_ok);
 }

@@ -393,7 +393,8 @@ conf_is_equal(const struct conf *a, const struct conf *b)
 {
 	const struct conf_relay	*ra, *rb;
 
-	if (a->generation != b->generation || a->nrelays != b->nrelays ||
+	if (conf_counts_all_sessions(a) != conf_counts_all_sessions(b) ||
+	    a->generation != b->generation || a->nrelays != b->nrelays ||
 	    !files_are_equal(a, b) ||
 	    strcmp(a->hostname, b->hostname) != 0)
 		return 0;

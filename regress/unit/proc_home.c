@@ -64,7 +64,8 @@ on_setup(struct proc_child *c, void *arg)
 		return;
 	msg_start(&w, KID_SET, 0);
 	msg_put_u8(&w, (uint8_t)kid_of(c)->is);
-	ck_assert_int_eq(chan_send(proc_child_chan(c), &w, NULL, 0, 0), 0);
+	ck_assert_int_eq(chan_send(proc_child_chan(c), &w,
+	    NULL, 0, CHAN_FDS_KEEP), 0);
 }
 
 static void
@@ -279,7 +280,7 @@ home_tell(struct home_kid *k, enum kid_do what, const char *text)
 	msg_start(&w, KID_DO, 0);
 	msg_put_u8(&w, (uint8_t)what);
 	msg_put_str(&w, text);
-	return chan_send(proc_child_chan(k->child), &w, NULL, 0, 0);
+	return chan_send(proc_child_chan(k->child), &w, NULL, 0, CHAN_FDS_KEEP);
 }
 
 pid_t

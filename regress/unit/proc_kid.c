@@ -136,7 +136,7 @@ say(const char *text)
 
 	msg_start(&w, KID_SAID, 0);
 	msg_put_str(&w, text);
-	if (chan_send(&parent, &w, NULL, 0, 0) == -1)
+	if (chan_send(&parent, &w, NULL, 0, CHAN_FDS_KEEP) == -1)
 		fatal("said");
 }
 
@@ -314,9 +314,7 @@ static void
 run(int fd, enum proc_role role)
 {
 	look_around();
-	if (loop_init(&loop, 1) == -1)
-		fatal("loop");
-	proc_child_start(&parent, &loop, fd, role);
+	proc_child_start(&parent, &loop, 1, fd, role);
 	take_settings();
 	chan_set_handlers(&parent, on_msg, on_end, NULL);
 	proc_child_ready(&parent);

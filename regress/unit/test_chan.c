@@ -257,7 +257,8 @@ unlimit_files(void)
 }
 
 static int
-send_one(uint64_t id, size_t len, const int *fds, size_t nfds, int close_fds)
+send_one(uint64_t id, size_t len, const int *fds, size_t nfds,
+    enum chan_fds whose)
 {
 	struct msg_writer	w;
 
@@ -265,7 +266,7 @@ send_one(uint64_t id, size_t len, const int *fds, size_t nfds, int close_fds)
 	    id);
 	memset(w.data + w.used, 'x', len);
 	w.used += len;
-	return chan_send(&ch, &w, fds, nfds, close_fds);
+	return chan_send(&ch, &w, fds, nfds, whose);
 }
 
 /* --- The pair --- */
@@ -313,7 +314,7 @@ START_TEST(order_when_full)
 	int	fds[2];
 
 	open_as(PROC_PARENT, PROC_WORKER);
-	while (send_one(nsent, 8000, NULL, 0, 0) == 0)
+	while (send_one(nsent, 8000, NULL, 0, CHAN_FDS_KEEP) == 0)
 		nsent++;
 	ck_assert_int_eq(errno, ENOBUFS);
 	ck_assert_uint_gt(nsent, CHAN_QUEUE_MAX);
@@ -331,7 +332,7 @@ START_TEST(order_when_full)
 	ck_assert(chan_is_idle(&ch));
 	ck_assert_int_eq(ch.full_since_ms, 0);
 	ck_assert_int_eq(get(fds, &nfds), -1);
-	ck_assert_int_eq(send_one(1, 1, NULL, 0, 0), 0);
+	ck_assert_int_eq(send_one(1, 1, NULL, 0, CHAN_FDS_KEEP), 0);
 	ck_assert_int_eq(get(fds, &nfds), 1);
 }
 END_TEST
@@ -342,7 +343,7 @@ START_TEST(not_full_while_it_drains)
 	int	fds[2], i;
 
 	open_as(PROC_PARENT, PROC_WORKER);
-	while (send_one(1, 8000, NULL, 0, 0) == 0)
+	while (send_one(1, 8000, NULL, 0, CHAN_FDS_KEEP) == 0)
 		;
 	ch.full_since_ms = 1;		/* long ago */
 	for (i = 0; i < 40; i++)
@@ -361,12 +362,13 @@ START_TEST(descriptors_in_the_queue)
 
 	open_as(PROC_PARENT, PROC_WORKER);
 	while (chan_is_idle(&ch))
-		ck_assert_int_eq(send_one(n++, 8000, NULL, 0, 0), 0);
+		ck_assert_int_eq(send_one(n++, 8000,
+		    NULL, 0, CHAN_FDS_KEEP), 0);
 	ck_assert_int_eq(pipe(p), 0);
 	before = count_fds();
-	ck_assert_int_eq(send_one(n++, 1, p, 2, 0), 0);
+	ck_assert_int_eq(send_one(n++, 1, p, 2, CHAN_FDS_KEEP), 0);
 	ck_assert_uint_eq(count_fds(), before + 2);	/* ours stay ours */
-	ck_assert_int_eq(send_one(n++, 1, p, 2, 1), 0);
+	ck_assert_int_eq(send_one(n++, 1, p, 2, CHAN_FDS_CLOSE), 0);
 	ck_assert_uint_eq(count_fds(), before + 2);	/* taken over */
 	while (!chan_is_idle(&ch) || nfds == 0) {
 		if (get(fds, &nfds) == -1)
@@ -391,16 +393,17 @@ START_TEST(closed_with_a_queue)
 	before = count_fds();
 	open_as(PROC_PARENT, PROC_WORKER);
 	while (chan_is_idle(&ch))
-		ck_assert_int_eq(send_one(n++, 8000, NULL, 0, 0), 0);
+		ck_assert_int_eq(send_one(n++, 8000,
+		    NULL, 0, CHAN_FDS_KEEP), 0);
 	ck_assert_int_eq(pipe(p), 0);
-	ck_assert_int_eq(send_one(n, 1, p, 2, 1), 0);
+	ck_assert_int_eq(send_one(n, 1, p, 2, CHAN_FDS_CLOSE), 0);
 	chan_close(&ch);
 	chan_close(&ch);
 	(void)close(peer);
 	peer = -1;
 	ck_assert_uint_eq(count_fds(), before);
 	ck_assert_uint_eq(nends, 0);		/* our own doing */
-	ck_assert_int_eq(send_one(1, 1, NULL, 0, 0), -1);
+	ck_assert_int_eq(send_one(1, 1, NULL, 0, CHAN_FDS_KEEP), -1);
 	ck_assert_int_eq(errno, EPIPE);
 }
 END_TEST
@@ -416,7 +419,7 @@ START_TEST(descriptors_on_failure)
 	before = count_fds();
 	ck_assert_int_eq(pipe(p), 0);
 	msg_start(&w, FD_ONE, 0);		/* 1 is its number */
-	ck_assert_int_eq(chan_send(&ch, &w, p, 2, 1), -1);
+	ck_assert_int_eq(chan_send(&ch, &w, p, 2, CHAN_FDS_CLOSE), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_uint_eq(count_fds(), before);
 
@@ -424,7 +427,7 @@ START_TEST(descriptors_on_failure)
 	peer = -1;
 	before = count_fds();
 	ck_assert_int_eq(pipe(p), 0);
-	ck_assert_int_eq(send_one(1, 1, p, 2, 1), -1);
+	ck_assert_int_eq(send_one(1, 1, p, 2, CHAN_FDS_CLOSE), -1);
 	ck_assert_int_eq(errno, EPIPE);
 	ck_assert_uint_eq(count_fds(), before);
 	ck_assert(chan_is_open(&ch));		/* the loop tells */
@@ -442,13 +445,13 @@ START_TEST(our_own_mistakes)
 
 	open_as(PROC_PARENT, PROC_WORKER);
 	msg_start(&w, FROM_WORKER, 0);
-	ck_assert_int_eq(chan_send(&ch, &w, NULL, 0, 0), -1);
+	ck_assert_int_eq(chan_send(&ch, &w, NULL, 0, CHAN_FDS_KEEP), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	msg_start(&w, MSG_USER + 99, 0);
-	ck_assert_int_eq(chan_send(&ch, &w, NULL, 0, 0), -1);
+	ck_assert_int_eq(chan_send(&ch, &w, NULL, 0, CHAN_FDS_KEEP), -1);
 	msg_start(&w, FROM_PARENT, 0);
 	msg_put_octets(&w, zeros, sizeof(zeros));
-	ck_assert_int_eq(chan_send(&ch, &w, NULL, 0, 0), -1);
+	ck_assert_int_eq(chan_send(&ch, &w, NULL, 0, CHAN_FDS_KEEP), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(get(fds, &nfds), -1);
 	ck_assert(chan_is_open(&ch));
@@ -477,7 +480,7 @@ START_TEST(lossy)
 	ck_assert_int_eq(n, 0);
 	/* Not past others that wait. */
 	while (chan_is_idle(&ch))
-		ck_assert_int_eq(send_one(1, 8000, NULL, 0, 0), 0);
+		ck_assert_int_eq(send_one(1, 8000, NULL, 0, CHAN_FDS_KEEP), 0);
 	msg_start(&w, FROM_PARENT, 2);
 	ck_assert_int_eq(chan_send_lossy(&ch, &w), -1);
 	ck_assert_uint_eq(ch.ndropped, 2);
@@ -491,10 +494,10 @@ START_TEST(no_descriptor_for_a_copy)
 
 	open_as(PROC_PARENT, PROC_WORKER);
 	while (chan_is_idle(&ch))
-		ck_assert_int_eq(send_one(1, 8000, NULL, 0, 0), 0);
+		ck_assert_int_eq(send_one(1, 8000, NULL, 0, CHAN_FDS_KEEP), 0);
 	ck_assert_int_eq(pipe(p), 0);
 	limit_files((rlim_t)dup(0) + 1);
-	ck_assert_int_eq(send_one(2, 1, p, 2, 0), -1);
+	ck_assert_int_eq(send_one(2, 1, p, 2, CHAN_FDS_KEEP), -1);
 	ck_assert_int_eq(errno, ENOBUFS);
 	unlimit_files();
 	ck_assert_int_ne(fcntl(p[0], F_GETFD), -1);
@@ -772,7 +775,7 @@ act_violation(struct msg *m)
 {
 	chan_violation(&ch, m->type, "content");
 	ck_assert(chan_is_open(&ch));		/* until we return */
-	ck_assert_int_eq(send_one(1, 1, NULL, 0, 0), -1);
+	ck_assert_int_eq(send_one(1, 1, NULL, 0, CHAN_FDS_KEEP), -1);
 	ck_assert_int_eq(errno, EPIPE);
 	chan_violation(&ch, m->type, "again");	/* said once */
 }

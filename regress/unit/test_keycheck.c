@@ -50,7 +50,7 @@ fake_answer(uint64_t id, const char *text)
 
 	msg_start(&w, MSG_CHECKED, id);
 	msg_put_str(&w, text);
-	(void)chan_send(&fake_chan, &w, NULL, 0, 0);
+	(void)chan_send(&fake_chan, &w, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static void
@@ -87,7 +87,7 @@ fake_obey(uint64_t id, const char *order)
 		msg_start(&w, MSG_CHECKED, id);
 		msg_put_str(&w, "");
 		msg_put_u8(&w, 0);
-		(void)chan_send(&fake_chan, &w, NULL, 0, 0);
+		(void)chan_send(&fake_chan, &w, NULL, 0, CHAN_FDS_KEEP);
 	} else if (strcmp(order, "twice") == 0) {
 		fake_answer(id, "");
 		fake_answer(id, "");
@@ -135,9 +135,7 @@ fake_on_end(struct chan *ch, const char *reason, void *arg)
 static _Noreturn void
 fake_main(void)
 {
-	if (loop_init(&fake_loop, 0) == -1)
-		exit(1);
-	proc_child_start(&fake_chan, &fake_loop, CHILD_FD, PROC_KEYCHECK);
+	proc_child_start(&fake_chan, &fake_loop, 0, CHILD_FD, PROC_KEYCHECK);
 	chan_set_handlers(&fake_chan, fake_on_msg, fake_on_end, NULL);
 	proc_child_ready(&fake_chan);
 	(void)loop_run(&fake_loop);

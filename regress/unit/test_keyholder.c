@@ -201,7 +201,7 @@ send_hello(void)
 	msg_put_str(&w, "test");
 	msg_put_u8(&w, PROC_KEYHOLDER);
 	msg_put_u32(&w, 0);
-	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, 0), 0);
+	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, CHAN_FDS_KEEP), 0);
 	WAIT(parent.state == CHAN_SETUP);
 }
 
@@ -216,7 +216,7 @@ send_drop(void)
 	msg_put_u32(&w, NOBODY);
 	msg_put_u32(&w, NOBODY);
 	msg_put_str(&w, is_root ? root : "");
-	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, 0), 0);
+	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, CHAN_FDS_KEEP), 0);
 }
 
 /* As parent and peer: introduce a peer whose end *ch becomes. */
@@ -237,7 +237,8 @@ send_peer(struct chan *ch, enum proc_role role, uint32_t instance,
 	msg_put_u32(&w, instance);
 	msg_put_u32(&w, generation);
 	msg_put_u32(&w, 99);
-	ck_assert_int_eq(chan_send(&parent, &w, &fd[1], 1, 1), 0);
+	ck_assert_int_eq(chan_send(&parent, &w, &fd[1], 1,
+	    CHAN_FDS_CLOSE), 0);
 }
 
 static void
@@ -249,7 +250,7 @@ send_key(uint32_t number, const void *octets, size_t len)
 	msg_put_u32(&w, number);
 	msg_put_u8(&w, 1);
 	msg_put_octets(&w, octets, len);
-	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, 0), 0);
+	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, CHAN_FDS_KEEP), 0);
 }
 
 static void
@@ -269,7 +270,7 @@ send_allow(uint32_t instance, uint32_t first, uint32_t count)
 	msg_put_u32(&w, instance);
 	msg_put_u32(&w, first);
 	msg_put_u32(&w, count);
-	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, 0), 0);
+	ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, CHAN_FDS_KEEP), 0);
 }
 
 /* Up to its set-up: no key yet. */
@@ -386,7 +387,7 @@ send_sign(struct chan *ch, uint64_t id, uint32_t key, uint16_t scheme,
 	msg_put_u32(&w, key);
 	msg_put_u16(&w, scheme);
 	msg_put_octets(&w, octets, len);
-	ck_assert_int_eq(chan_send(ch, &w, NULL, 0, 0), 0);
+	ck_assert_int_eq(chan_send(ch, &w, NULL, 0, CHAN_FDS_KEEP), 0);
 }
 
 /* Ask, and wait for the answer. */
@@ -677,7 +678,8 @@ START_TEST(ends)
 	msg_start(&w, MSG_STOP, 0);
 	msg_put_u32(&w, 5);
 	if (_i == 0)
-		ck_assert_int_eq(chan_send(&parent, &w, NULL, 0, 0), 0);
+		ck_assert_int_eq(chan_send(&parent, &w,
+		    NULL, 0, CHAN_FDS_KEEP), 0);
 	else
 		chan_close(&parent);
 	status = ended_with();

@@ -88,7 +88,7 @@ send_record(int priority, const void *text, size_t len)
 	msg_put_u8(&w, (uint8_t)priority);
 	msg_put_octets(&w, text, len);
 	ck_assert_int_eq(chan_send(proc_child_chan(home_logger.child), &w,
-	    NULL, 0, 0), 0);
+	    NULL, 0, CHAN_FDS_KEEP), 0);
 }
 
 START_TEST(escaped_again)

@@ -75,6 +75,12 @@ START_TEST(park_seldom)
 }
 END_TEST
 
+static void
+act_wait_for_room(struct pair *x)
+{
+	loop_set(&tl, &x->lfd, POLLIN | POLLOUT);
+}
+
 START_TEST(wake)
 {
 	pair_add(&pairs[0], POLLIN);
@@ -87,9 +93,25 @@ START_TEST(wake)
 	pair_pass();
 	ck_assert_int_eq(pairs[0].ncalls, 1);
 	ck_assert_int_eq(pairs[0].revents, POLLIN);
-	ck_assert_int_eq(pairs[0].lfd.is_parked, 0);
+	/* It stays there, and poll(2) does not see it. */
+	ck_assert_int_eq(pairs[0].lfd.is_parked, 1);
+	ck_assert_int_eq(tl.set[pairs[0].lfd.slot].fd, -1);
 	pair_pass();
 	ck_assert_int_eq(pairs[0].ncalls, 1);
+	ck_assert_int_eq(pairs[0].lfd.slot, -1);
+	/* What it does while it is called counts: out of the queue. */
+	pairs[0].act = act_wait_for_room;
+	pair_poke(&pairs[0]);
+	pair_pass();
+	ck_assert_int_eq(pairs[0].ncalls, 2);
+	ck_assert_int_eq(pairs[0].lfd.is_parked, 0);
+	pair_pass();
+	ck_assert_int_eq(pairs[0].ncalls, 3);
+	ck_assert(pairs[0].revents & POLLOUT);
+	pairs[0].act = NULL;
+	loop_set(&tl, &pairs[0].lfd, POLLIN);
+	pair_pass();
+	pairs[0].ncalls = 1;
 	/* Changed while parked: within what the queue watches, and not. */
 	pair_quiet();
 	loop_set(&tl, &pairs[0].lfd, POLLIN | PORT_POLLRDHUP);
@@ -221,6 +243,33 @@ START_TEST(many_parked)
 }
 END_TEST
 
+/* Where many are polled, all that may go are parked, busy or not. */
+START_TEST(crowd)
+{
+	size_t	i;
+
+	for (i = 0; i < 15; i++)
+		pair_add(&pairs[i], POLLIN);
+	pair_pass();
+	ck_assert_uint_eq(tl.nparked, 0);	/* with the queue 16 */
+	pair_add(&pairs[15], POLLOUT);
+	pair_pass();
+	ck_assert_uint_eq(tl.nparked, 15);
+	ck_assert_int_eq(pairs[15].lfd.is_parked, 0);
+	for (i = 0; i < 16; i++) {
+		pair_poke(&pairs[i]);
+		pairs[i].ncalls = 0;
+	}
+	pair_pass();
+	for (i = 0; i < 16; i++) {
+		ck_assert_int_eq(pairs[i].ncalls, 1);
+		pair_close(&pairs[i]);
+	}
+	ck_assert_uint_eq(tl.nparked, 0);
+	ck_assert_uint_eq(tl.nwoken, 0);
+}
+END_TEST
+
 /* epoll refuses plain files; they are polled on. */
 START_TEST(not_parkable)
 {
@@ -277,6 +326,7 @@ main(void)
 	tcase_add_test(tc, file_lives_on);
 	tcase_add_test(tc, closed_first);
 	tcase_add_test(tc, many_parked);
+	tcase_add_test(tc, crowd);
 	tcase_add_test(tc, not_parkable);
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(polled, set_up_polled, pair_tear_down);

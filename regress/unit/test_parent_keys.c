@@ -64,7 +64,7 @@ kid_say(uint16_t type, uint64_t id, uint32_t choice)
 	msg_start(&w, type, id);
 	if (type == MSG_CONNECT)
 		msg_put_u32(&w, choice);
-	if (chan_send(&kid_parent, &w, NULL, 0, 0) == -1)
+	if (chan_send(&kid_parent, &w, NULL, 0, CHAN_FDS_KEEP) == -1)
 		fatal("say");
 }
 
@@ -113,7 +113,7 @@ kid_ask(struct chan *ch, uint32_t question, const void *octets, size_t len)
 	msg_put_u32(&w, asked[question / 2]);
 	msg_put_u16(&w, ECDSA_P256);
 	msg_put_octets(&w, octets, len);
-	if (chan_send(ch, &w, NULL, 0, 0) == -1)
+	if (chan_send(ch, &w, NULL, 0, CHAN_FDS_KEEP) == -1)
 		fatal("ask");
 }
 
@@ -187,10 +187,8 @@ kid_main(int fd)
 	uint8_t					room[MSG_MAX];
 	struct msg				m;
 
-	if (loop_init(&kid_loop, 0) == -1)
-		fatal("loop");
 	proc_child_set_peers(&ops);
-	proc_child_start(&kid_parent, &kid_loop, fd, PROC_WORKER);
+	proc_child_start(&kid_parent, &kid_loop, 0, fd, PROC_WORKER);
 	chan_wait(&kid_parent, &m, room, WAIT_MS);
 	chan_set_handlers(&kid_parent, kid_on_msg, kid_on_end, NULL);
 	proc_child_ready(&kid_parent);

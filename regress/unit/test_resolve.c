@@ -53,7 +53,7 @@ fake_answer(uint64_t id, uint32_t error, uint8_t n, size_t sent,
 		a.ip[3] = (uint8_t)(i + 1);
 		msg_put_addr(&w, &a);
 	}
-	(void)chan_send(&fake_chan, &w, NULL, 0, 0);
+	(void)chan_send(&fake_chan, &w, NULL, 0, CHAN_FDS_KEEP);
 }
 
 static void
@@ -117,9 +117,7 @@ fake_on_end(struct chan *ch, const char *reason, void *arg)
 static _Noreturn void
 fake_main(void)
 {
-	if (loop_init(&fake_loop, 0) == -1)
-		exit(1);
-	proc_child_start(&fake_chan, &fake_loop, CHILD_FD, PROC_RESOLVE);
+	proc_child_start(&fake_chan, &fake_loop, 0, CHILD_FD, PROC_RESOLVE);
 	chan_set_handlers(&fake_chan, fake_on_msg, fake_on_end, NULL);
 	proc_child_ready(&fake_chan);
 	(void)loop_run(&fake_loop);

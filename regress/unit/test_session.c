@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -173,6 +174,7 @@ setup(void)
 	conf->relays->starttls = STARTTLS_PASS;
 	relays = relays_new(conf);
 	ck_assert_ptr_nonnull(relays);
+	(void)signal(SIGPIPE, SIG_IGN);		/* as in a worker */
 	ck_assert_int_eq(loop_init(&loop, 0), 0);
 	session_set_init(&set, &loop, &ops, NULL);
 	loop.after = session_set_run;
