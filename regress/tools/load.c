@@ -3,7 +3,8 @@
  * and benchmarks: one process, one poll loop, many sessions at once.
  *
  * usage: load [-2bEijPqRT] -c address -p port [-C concurrency] [-m messages]
- *             [-n sessions] [-r recipients] [-s size] [-t seconds]
+ *             [-n sessions] [-r recipients] [-S sessions] [-s size]
+ *             [-t seconds]
  *
  *	-2	TLS 1.2 with -T (else TLS 1.3)
  *	-b	BDAT in the place of DATA
@@ -20,6 +21,7 @@
  *		TCP_NODELAY waits 40 ms for that where it writes twice
  *	-R	resume, with -T, the session of one handshake made before
  *	-r	recipients of each message (1)
+ *	-S	sessions that wait for their greeting at once, at most (all)
  *	-s	octets of each message (1000)
  *	-T	STARTTLS; certificates are not checked
  *	-t	seconds without progress until a session has failed (60)
@@ -56,7 +58,7 @@
 
 struct load_conf	load_conf = {
 	.concurrency = 1, .messages = 1, .recipients = 1, .sessions = 1,
-	.size = 1000, .timeout_s = 60
+	.size = 1000, .starting = 1000000, .timeout_s = 60
 };
 struct load_totals	load_totals;
 
@@ -64,7 +66,7 @@ static struct loop		  loop;
 static struct timer		  tick;
 static struct addrinfo		 *dest;
 static struct load_session	**sessions;	/* those that are open */
-static size_t			  nsessions, nidle;
+static size_t			  nsessions, nidle, ngreeting;
 static unsigned int		  started;
 static uint64_t			  ncomplaints;
 static int			  as_json, is_released;
@@ -101,6 +103,8 @@ session_end(struct load_session *s)
 		load_totals.sessions_failed++;
 	if (s->step == STEP_IDLE)
 		nidle--;
+	if (s->step == STEP_GREETING)
+		ngreeting--;
 	loop_del(&loop, &s->io);
 	load_tls_end(s);
 	(void)close(s->fd);
@@ -123,6 +127,8 @@ on_session(struct loop_fd *io, short revents, void *arg)
 	    load_session_connected(s);
 	if (s->step == STEP_IDLE && before != STEP_IDLE)
 		nidle++;
+	if (s->step != STEP_GREETING && before == STEP_GREETING)
+		ngreeting--;
 	if (rc == -1) {
 		session_end(s);
 		return;
@@ -143,6 +149,7 @@ session_start(void)
 	s->began_us = s->progress_us = tool_now_us();
 	s->place = nsessions;
 	sessions[nsessions++] = s;
+	ngreeting++;
 	if ((fd = socket(dest->ai_family, SOCK_STREAM, 0)) == -1)
 		err(1, "socket");
 	tool_set_nonblocking(fd);
@@ -184,7 +191,7 @@ run(unsigned int total)
 {
 	for (;;) {
 		while (nsessions - nidle < load_conf.concurrency &&
-		    started < total)
+		    ngreeting < load_conf.starting && started < total)
 			session_start();
 		if (nsessions == nidle)
 			return;
@@ -309,7 +316,8 @@ usage(void)
 {
 	(void)fprintf(stderr, "usage: load [-2bEijPqRT] -c address -p port "
 	    "[-C concurrency]\n            [-m messages] [-n sessions] "
-	    "[-r recipients] [-s size]\n            [-t seconds]\n");
+	    "[-r recipients] [-S sessions]\n            [-s size] "
+	    "[-t seconds]\n");
 	exit(1);
 }
 
@@ -356,7 +364,7 @@ set_options(int argc, char *argv[], const char **address, const char **port)
 	struct load_conf	*lc = &load_conf;
 	int			 ch;
 
-	while ((ch = getopt(argc, argv, "2bC:c:Eijm:n:Pp:qRr:s:Tt:")) != -1) {
+	while ((ch = getopt(argc, argv, "2bC:c:Eijm:n:Pp:qRr:S:s:Tt:")) != -1) {
 		switch (ch) {
 		case 'C':
 			lc->concurrency = tool_number(optarg, 1, 1000000);
@@ -375,6 +383,9 @@ set_options(int argc, char *argv[], const char **address, const char **port)
 			break;
 		case 'r':
 			lc->recipients = tool_number(optarg, 1, 100000);
+			break;
+		case 'S':
+			lc->starting = tool_number(optarg, 1, 1000000);
 			break;
 		case 's':
 			lc->size = tool_number(optarg, LOAD_SIZE_MIN,

@@ -33,6 +33,7 @@ struct load_conf {
 	unsigned int	recipients;
 	unsigned int	sessions;
 	unsigned int	size;
+	unsigned int	starting;	/* without their greeting */
 	unsigned int	timeout_s;
 };
 
