@@ -2,7 +2,7 @@
  * load: a load generator that speaks SMTP and checks every reply.  For tests
  * and benchmarks: one process, one poll loop, many sessions at once.
  *
- * usage: load [-2bEijPqRT] -c address -p port [-C concurrency] [-m messages]
+ * usage: load [-2bEijPqRTw] -c address -p port [-C concurrency] [-m messages]
  *             [-n sessions] [-r recipients] [-S sessions] [-s size]
  *             [-t seconds]
  *
@@ -25,6 +25,7 @@
  *	-s	octets of each message (1000)
  *	-T	STARTTLS; certificates are not checked
  *	-t	seconds without progress until a session has failed (60)
+ *	-w	wait behind EHLO until as many are open as are to be at once
  *
  * Every message begins with an X-Load-Id header of its own, and holds lines
  * that begin with dots.  A session ends at the first reply that is not what
@@ -69,7 +70,7 @@ static struct load_session	**sessions;	/* those that are open */
 static size_t			  nsessions, nidle, ngreeting;
 static unsigned int		  started;
 static uint64_t			  ncomplaints;
-static int			  as_json, is_released;
+static int			  as_json, is_released, is_waiting;
 
 void
 load_complain(const struct load_session *s, const char *what,
@@ -200,6 +201,21 @@ run(unsigned int total)
 	}
 }
 
+/* Those that waited for one another go on, all of them now. */
+static void
+release(void)
+{
+	size_t	n;
+
+	nidle = 0;
+	load_conf.idle = 0;
+	for (n = 0; n < nsessions; n++) {
+		load_session_go(sessions[n]);
+		sessions[n]->progress_us = tool_now_us();
+		loop_set(&loop, &sessions[n]->io, POLLIN | POLLOUT);
+	}
+}
+
 static void
 on_release(struct loop_fd *io, short revents, void *arg)
 {
@@ -314,7 +330,7 @@ get_ticket(void)
 static void
 usage(void)
 {
-	(void)fprintf(stderr, "usage: load [-2bEijPqRT] -c address -p port "
+	(void)fprintf(stderr, "usage: load [-2bEijPqRTw] -c address -p port "
 	    "[-C concurrency]\n            [-m messages] [-n sessions] "
 	    "[-r recipients] [-S sessions]\n            [-s size] "
 	    "[-t seconds]\n");
@@ -353,6 +369,9 @@ set_flag(int ch)
 	case 'T':
 		load_conf.tls = 1;
 		return 0;
+	case 'w':
+		is_waiting = 1;
+		return 0;
 	default:
 		return -1;
 	}
@@ -364,7 +383,7 @@ set_options(int argc, char *argv[], const char **address, const char **port)
 	struct load_conf	*lc = &load_conf;
 	int			 ch;
 
-	while ((ch = getopt(argc, argv, "2bC:c:Eijm:n:Pp:qRr:S:s:Tt:")) != -1) {
+	while ((ch = getopt(argc, argv, "2bC:c:Eijm:n:Pp:qRr:S:s:Tt:w")) != -1) {
 		switch (ch) {
 		case 'C':
 			lc->concurrency = tool_number(optarg, 1, 1000000);
@@ -401,9 +420,11 @@ set_options(int argc, char *argv[], const char **address, const char **port)
 	}
 	if (optind != argc || *address == NULL || *port == NULL ||
 	    ((lc->resume || lc->tls12) && !lc->tls) ||
-	    (lc->tls && lc->ehlo_twice) || (lc->resume && lc->idle))
+	    (lc->tls && lc->ehlo_twice) || (lc->idle && (lc->resume ||
+	    is_waiting)))
 		usage();
-	lc->ehlo = lc->messages > 0 || lc->ehlo_twice || lc->idle || lc->tls;
+	lc->ehlo = lc->messages > 0 || lc->ehlo_twice || lc->idle ||
+	    lc->tls || is_waiting;
 }
 
 int
@@ -418,6 +439,12 @@ main(int argc, char *argv[])
 	if (load_conf.resume)
 		get_ticket();
 	began = tool_now_us();
+	if (is_waiting) {
+		load_conf.idle = 1;
+		run(load_conf.sessions < load_conf.concurrency ?
+		    load_conf.sessions : load_conf.concurrency);
+		release();
+	}
 	run(load_conf.sessions);
 	seconds = (double)(tool_now_us() - began) / 1e6;
 	if (load_conf.idle)
