@@ -39,11 +39,11 @@ class Peak:
 
 def at_once(run, peers, count, rounds):
     """{name: (Samples, KiB a session at most)} of W1 with so many sessions
-    at the same time.  Memory is watched in a round of its own."""
+    at the same time, the first of which all wait for one another.  Memory is watched in a round of its own."""
     work = workloads.WORKLOADS["W1"]
     work = work._replace(at_once=count,
-                         options=work.options + ("-S", STARTING))
-    sessions = run.sessions(work)
+                         options=work.options + ("-w", "-S", STARTING))
+    sessions = max(run.sessions(work._replace(at_once=1)), count)
     samples = {peer.name: [] for peer in peers}
     grown = {}
     for peer in peers:                                  # warm
@@ -64,19 +64,19 @@ def at_once(run, peers, count, rounds):
 def print_busy(run, names, workers, rounds):
     peers = [run.start(name, workers=workers) for name in names]
     found = run.found["scale"].setdefault("busy", {})[workers] = {}
-    say("  W1 with more at once       us CPU   least - most   messages   "
-        "p50 ms    KiB a session")
-    say("             sessions     a message                   a second   "
-        "          at most")
+    say("  W1 with more at once       us CPU   least - most   messages  "
+        "message ms   KiB a session")
+    say("             sessions     a message                   a second  "
+        "   p50           at most")
     for count in LEVELS:
         got = at_once(run, peers, count, rounds)
         for name, (samples, kib) in got.items():
             cpu = [s.cpu_us for s in samples]
-            say("  %-10s %8d   %11.1f   %12s   %8.0f %8.2f %13.2f" % (
+            say("  %-10s %8d   %11.1f   %12s   %8.0f %11.2f %13.2f" % (
                 name, count, statistics.median(cpu),
                 "%.0f - %.0f" % (min(cpu), max(cpu)),
                 statistics.median(s.rate for s in samples),
-                statistics.median(s.p50_ms for s in samples), kib))
+                statistics.median(s.message_p50_ms for s in samples), kib))
         found[count] = {
             name: {"samples": [s._asdict() for s in samples], "kib": kib}
             for name, (samples, kib) in got.items()}
@@ -108,8 +108,7 @@ def run_all(run):
     run.pin = None
     run.found["scale"] = {}
     rounds = run.opts.rounds if run.opts.rounds < 3 else 3
-    names = [name for name in run.opts.peers if name in PEERS]
     for workers in WORKERS:
         say("workers %d" % workers)
-        print_busy(run, names, workers, rounds)
-        print_idle(run, names, workers, rounds)
+        print_busy(run, run.opts.peers, workers, rounds)
+        print_idle(run, run.opts.peers, workers, rounds)
