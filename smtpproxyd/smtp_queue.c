@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A power of two, whichever it is. */
 static size_t
 queue_size(const struct smtp_engine *e)
 {
@@ -18,15 +19,15 @@ queue_size(const struct smtp_engine *e)
 const struct smtp_queue_entry *
 smtp_queue_look(const struct smtp_engine *e, size_t i)
 {
-	return &(e->many != NULL ? e->many : e->few)[(e->queue_head + i) %
-	    queue_size(e)];
+	return &(e->many != NULL ? e->many : e->few)[(e->queue_head + i) &
+	    (queue_size(e) - 1)];
 }
 
 static struct smtp_queue_entry *
 queue_at(struct smtp_engine *e, size_t i)
 {
-	return &(e->many != NULL ? e->many : e->few)[(e->queue_head + i) %
-	    queue_size(e)];
+	return &(e->many != NULL ? e->many : e->few)[(e->queue_head + i) &
+	    (queue_size(e) - 1)];
 }
 
 /* A pipelined group: room for all that there may be. */
@@ -81,7 +82,8 @@ smtp_queue_push(struct smtp_engine *e, enum smtp_verb verb,
 void
 smtp_queue_pop(struct smtp_engine *e)
 {
-	e->queue_head = (uint8_t)((e->queue_head + 1u) % queue_size(e));
+	e->queue_head = (uint8_t)((e->queue_head + 1u) &
+	    (queue_size(e) - 1));
 	if (--e->queue_used == 0)
 		queue_shrink(e);
 	e->turn_ms = e->now_ms;

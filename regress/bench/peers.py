@@ -161,8 +161,9 @@ class Sink:
         self.port = lib.free_port()
         self.proc = subprocess.Popen(
             [lib.build_tool("sink"), "-c", "-l", HOST,
-             "-p", str(self.port)] + ["-q"] * quickack, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, preexec_fn=pinned(cpus))
+             "-p", str(self.port)] + ["-q"] * quickack,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            preexec_fn=pinned(cpus))
         lib.wait_until(lambda: self.proc.poll() is not None or
                        lib.listening(HOST, self.port), DEADLINE, "the sink")
 
