@@ -15,6 +15,7 @@ from peers import DEADLINE, fail, pinned, read_line
 
 LEVELS = (1000, 5000, 9500)
 AT_ONCE = 50                    # that are opened
+ROUND = 2.0                     # seconds, of load at most
 QUIET = 1.0                     # seconds: longer than anything is put off
 
 # kib       of PSS a session
@@ -72,24 +73,33 @@ def quiet_pss(peer):
     return pss_kib(peer)
 
 
+def affordable(run, peer, work):
+    """Sessions of a round: a peer that suffers from idle ones would else take
+    minutes to show how much."""
+    few = 2 * work.at_once
+    rate = workloads.measure(peer, work, few).rate
+    return max(min(int(rate * ROUND), run.sessions(work)), few)
+
+
 def beside(run, peer, other, work, rounds):
     """CPU of the same load on the peer with idle sessions and on the other,
     by turns: two lists."""
     pair = [peer, other]
     used = {id(p): [] for p in pair}
+    sessions = affordable(run, peer, work)
     for n in range(rounds):
         for p in pair if n % 2 == 0 else pair[::-1]:
-            sample = workloads.measure(p, work, run.sessions(work))
+            sample = workloads.measure(p, work, sessions)
             used[id(p)].append(sample.cpu_us)
             for text in sample.problems:
                 run.problem(p.name, "W4", text)
     return used[id(peer)], used[id(other)]
 
 
-def measure(run, name, levels, rounds):
+def measure(run, name, levels, rounds, workers=None):
     """The Level of each number of idle sessions."""
     work = workloads.WORKLOADS["W1"]
-    peer, other = run.start(name), run.start(name)
+    peer, other = (run.start(name, workers=workers) for _ in range(2))
     for p in (peer, other):                             # warm
         workloads.measure(p, work, run.sessions(work))
     idle = Idle(peer)

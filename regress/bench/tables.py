@@ -27,7 +27,7 @@ def rounds_of(run, work, peers):
     sessions = run.sessions(work)
     for peer in peers:                                  # warm
         workloads.measure(peer, work, max(sessions // 5, work.at_once))
-    for n in range(run.opts.rounds):
+    for n in range(run.opts.rounds * work.repeat):
         # None is always the first.
         for peer in peers if n % 2 == 0 else peers[::-1]:
             sample = workloads.measure(peer, work, sessions)
@@ -41,7 +41,8 @@ def calls_of(run, work, peers):
     """{name: system calls a unit}, of those that can be watched"""
     if not run.has_perf:
         return {}
-    return {peer.name: workloads.count_calls(peer, work, run.sessions(work))
+    sessions = max(run.sessions(work) // 2, work.at_once)
+    return {peer.name: workloads.count_calls(peer, work, sessions)
             for peer in peers if peer.pids()}
 
 
@@ -107,7 +108,7 @@ def print_notes(work, samples):
 
 def run_workload(run, work):
     names = [name for name in run.opts.peers if name in work.peers]
-    peers = [run.start(name) for name in names]
+    peers = [run.start(name, work.pin) for name in names]
     samples = rounds_of(run, work, peers)
     pss = {peer.name: pss_kib(peer) / 1024 for peer in peers if peer.pids()}
     calls = calls_of(run, work, peers)

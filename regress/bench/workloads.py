@@ -30,11 +30,14 @@ SIZE = "4096"
 # base       options of load for a session with all of this but what is to
 #            be measured: then the ratios are of what it has more
 # note       for who reads the numbers
+# repeat     rounds in the place of one
+# pin        whether processors are divided: with one session at a time that
+#            would measure how long one takes to wake up another
 Workload = collections.namedtuple(
     "Workload", "name text unit options sessions at_once units scale key "
-    "peers targets measure base note",
+    "peers targets measure base note repeat pin",
     defaults=(1, 1, "plain", ("smtpproxyd", "haproxy", "nginx", "direct"),
-              {}, "cpu_us", None, None))
+              {}, "cpu_us", None, None, 1, True))
 TLS_PEERS = ("smtpproxyd", "nginx")
 HANDSHAKE = 1.15                # times nginx's
 
@@ -56,9 +59,9 @@ WORKLOADS = {w.name: w for w in (
              "50 at a time", "message", ("-s", SIZE, "-P", "-r", "5"), 2000,
              50, targets={"haproxy": 0.95, "nginx": 0.8}),
     Workload("L", "one 4 KiB message a session, one at a time", "message",
-             ("-s", SIZE), 500, 1, targets={"haproxy": 1.3},
-             measure="p50_ms", note="the ratios are of the median session's "
-             "time, connect to the reply to QUIT"),
+             ("-s", SIZE), 150, 1, targets={"haproxy": 1.3}, repeat=3,
+             measure="p50_ms", pin=False, note="the ratios are of the median "
+             "session's time, connect to the reply to QUIT"),
     Workload("T1", "full handshake (P-256, TLS 1.3), no message, 50 at a "
              "time", "session", ("-m", "0", "-T"), 400, 50, key="p256",
              peers=TLS_PEERS, targets={"nginx": HANDSHAKE},

@@ -8,10 +8,9 @@ all is as it should be.
 import collections
 import math
 
-KIB = 1024
-# What a healthy daemon shows is below (README says how much).
-QUIET_GROWTH_KIB = 2 * KIB      # of a process, from one quiet time to the next
-LOAD_GROWTH_KIB = 8 * KIB       # of a process under load, in the whole time
+# README says what a healthy daemon shows.
+QUIET_GROWTH_KIB = 512          # of a process, from one quiet time to the next
+LOAD_GROWTH_KIB = 2048          # of a process under load, in the whole time
 LOAD_GROWTH_FDS = 40
 QUIET_CPU = 0.05                # of a processor, with nothing to do
 KILL_S = 5                      # what a kill may be an excuse for

@@ -344,12 +344,15 @@ def listening(address, port):
     hexa = "".join("%08X" % w for w in words)
     path = "/proc/net/tcp6" if is_v6(address) else "/proc/net/tcp"
     with open(path) as f:
-        for line in f.readlines()[1:]:
+        f.readline()
+        for line in f:
             fields = line.split()
             local, state = fields[1], fields[3]
+            if state != "0A":
+                # Those that listen come first; of others there may be many.
+                return False
             host, _, p = local.partition(":")
-            if state == "0A" and p == want and \
-                    host in (hexa, "0" * len(hexa)):
+            if p == want and host in (hexa, "0" * len(hexa)):
                 return True
     return False
 

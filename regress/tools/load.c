@@ -2,8 +2,9 @@
  * load: a load generator that speaks SMTP and checks every reply.  For tests
  * and benchmarks: one process, one poll loop, many sessions at once.
  *
- * usage: load [-2bEijPqRT] -c address -p port [-C concurrency] [-m messages]
- *             [-n sessions] [-r recipients] [-s size] [-t seconds]
+ * usage: load [-2bEijPqRTw] -c address -p port [-C concurrency] [-m messages]
+ *             [-n sessions] [-r recipients] [-S sessions] [-s size]
+ *             [-t seconds]
  *
  *	-2	TLS 1.2 with -T (else TLS 1.3)
  *	-b	BDAT in the place of DATA
@@ -20,9 +21,11 @@
  *		TCP_NODELAY waits 40 ms for that where it writes twice
  *	-R	resume, with -T, the session of one handshake made before
  *	-r	recipients of each message (1)
+ *	-S	sessions that wait for their greeting at once, at most (all)
  *	-s	octets of each message (1000)
  *	-T	STARTTLS; certificates are not checked
  *	-t	seconds without progress until a session has failed (60)
+ *	-w	wait behind EHLO until as many are open as are to be at once
  *
  * Every message begins with an X-Load-Id header of its own, and holds lines
  * that begin with dots.  A session ends at the first reply that is not what
@@ -56,7 +59,7 @@
 
 struct load_conf	load_conf = {
 	.concurrency = 1, .messages = 1, .recipients = 1, .sessions = 1,
-	.size = 1000, .timeout_s = 60
+	.size = 1000, .starting = 1000000, .timeout_s = 60
 };
 struct load_totals	load_totals;
 
@@ -64,10 +67,10 @@ static struct loop		  loop;
 static struct timer		  tick;
 static struct addrinfo		 *dest;
 static struct load_session	**sessions;	/* those that are open */
-static size_t			  nsessions, nidle;
+static size_t			  nsessions, nidle, ngreeting;
 static unsigned int		  started;
 static uint64_t			  ncomplaints;
-static int			  as_json, is_released;
+static int			  as_json, is_released, is_waiting;
 
 void
 load_complain(const struct load_session *s, const char *what,
@@ -101,6 +104,8 @@ session_end(struct load_session *s)
 		load_totals.sessions_failed++;
 	if (s->step == STEP_IDLE)
 		nidle--;
+	if (s->step == STEP_GREETING)
+		ngreeting--;
 	loop_del(&loop, &s->io);
 	load_tls_end(s);
 	(void)close(s->fd);
@@ -123,6 +128,8 @@ on_session(struct loop_fd *io, short revents, void *arg)
 	    load_session_connected(s);
 	if (s->step == STEP_IDLE && before != STEP_IDLE)
 		nidle++;
+	if (s->step != STEP_GREETING && before == STEP_GREETING)
+		ngreeting--;
 	if (rc == -1) {
 		session_end(s);
 		return;
@@ -143,6 +150,7 @@ session_start(void)
 	s->began_us = s->progress_us = tool_now_us();
 	s->place = nsessions;
 	sessions[nsessions++] = s;
+	ngreeting++;
 	if ((fd = socket(dest->ai_family, SOCK_STREAM, 0)) == -1)
 		err(1, "socket");
 	tool_set_nonblocking(fd);
@@ -184,12 +192,27 @@ run(unsigned int total)
 {
 	for (;;) {
 		while (nsessions - nidle < load_conf.concurrency &&
-		    started < total)
+		    ngreeting < load_conf.starting && started < total)
 			session_start();
 		if (nsessions == nidle)
 			return;
 		if (loop_once(&loop) == -1)
 			err(1, "poll");
+	}
+}
+
+/* Those that waited for one another go on, all of them now. */
+static void
+release(void)
+{
+	size_t	n;
+
+	nidle = 0;
+	load_conf.idle = 0;
+	for (n = 0; n < nsessions; n++) {
+		load_session_go(sessions[n]);
+		sessions[n]->progress_us = tool_now_us();
+		loop_set(&loop, &sessions[n]->io, POLLIN | POLLOUT);
 	}
 }
 
@@ -307,9 +330,10 @@ get_ticket(void)
 static void
 usage(void)
 {
-	(void)fprintf(stderr, "usage: load [-2bEijPqRT] -c address -p port "
+	(void)fprintf(stderr, "usage: load [-2bEijPqRTw] -c address -p port "
 	    "[-C concurrency]\n            [-m messages] [-n sessions] "
-	    "[-r recipients] [-s size]\n            [-t seconds]\n");
+	    "[-r recipients] [-S sessions]\n            [-s size] "
+	    "[-t seconds]\n");
 	exit(1);
 }
 
@@ -345,6 +369,9 @@ set_flag(int ch)
 	case 'T':
 		load_conf.tls = 1;
 		return 0;
+	case 'w':
+		is_waiting = 1;
+		return 0;
 	default:
 		return -1;
 	}
@@ -356,7 +383,7 @@ set_options(int argc, char *argv[], const char **address, const char **port)
 	struct load_conf	*lc = &load_conf;
 	int			 ch;
 
-	while ((ch = getopt(argc, argv, "2bC:c:Eijm:n:Pp:qRr:s:Tt:")) != -1) {
+	while ((ch = getopt(argc, argv, "2bC:c:Eijm:n:Pp:qRr:S:s:Tt:w")) != -1) {
 		switch (ch) {
 		case 'C':
 			lc->concurrency = tool_number(optarg, 1, 1000000);
@@ -376,6 +403,9 @@ set_options(int argc, char *argv[], const char **address, const char **port)
 		case 'r':
 			lc->recipients = tool_number(optarg, 1, 100000);
 			break;
+		case 'S':
+			lc->starting = tool_number(optarg, 1, 1000000);
+			break;
 		case 's':
 			lc->size = tool_number(optarg, LOAD_SIZE_MIN,
 			    1000000000);
@@ -390,9 +420,11 @@ set_options(int argc, char *argv[], const char **address, const char **port)
 	}
 	if (optind != argc || *address == NULL || *port == NULL ||
 	    ((lc->resume || lc->tls12) && !lc->tls) ||
-	    (lc->tls && lc->ehlo_twice) || (lc->resume && lc->idle))
+	    (lc->tls && lc->ehlo_twice) || (lc->idle && (lc->resume ||
+	    is_waiting)))
 		usage();
-	lc->ehlo = lc->messages > 0 || lc->ehlo_twice || lc->idle || lc->tls;
+	lc->ehlo = lc->messages > 0 || lc->ehlo_twice || lc->idle ||
+	    lc->tls || is_waiting;
 }
 
 int
@@ -407,6 +439,12 @@ main(int argc, char *argv[])
 	if (load_conf.resume)
 		get_ticket();
 	began = tool_now_us();
+	if (is_waiting) {
+		load_conf.idle = 1;
+		run(load_conf.sessions < load_conf.concurrency ?
+		    load_conf.sessions : load_conf.concurrency);
+		release();
+	}
 	run(load_conf.sessions);
 	seconds = (double)(tool_now_us() - began) / 1e6;
 	if (load_conf.idle)

@@ -33,6 +33,7 @@ struct load_conf {
 	unsigned int	recipients;
 	unsigned int	sessions;
 	unsigned int	size;
+	unsigned int	starting;	/* without their greeting */
 	unsigned int	timeout_s;
 };
 
@@ -111,7 +112,8 @@ int	load_session_run(struct load_session *, short revents);
 size_t	load_session_out_size(void);
 /* What it waits for now. */
 short	load_session_events(const struct load_session *);
-/* From STEP_IDLE to its end. */
+/* From STEP_IDLE to its next message, or to its end. */
+void	load_session_go(struct load_session *);
 void	load_session_quit(struct load_session *);
 
 /* load_tls.c */

@@ -110,8 +110,8 @@ message_begin(struct load_session *s)
 		queue_line(s, "DATA");
 }
 
-static void
-message_next(struct load_session *s)
+void
+load_session_go(struct load_session *s)
 {
 	if (s->done < load_conf.messages)
 		message_begin(s);
@@ -148,7 +148,7 @@ session_ready(struct load_session *s)
 	if (load_conf.idle)
 		s->step = STEP_IDLE;
 	else
-		message_next(s);
+		load_session_go(s);
 	return 0;
 }
 
@@ -203,7 +203,7 @@ session_advance(struct load_session *s)
 		tool_hist_add(&load_totals.message,
 		    tool_now_us() - s->message_us);
 		s->done++;
-		message_next(s);
+		load_session_go(s);
 		break;
 	case STEP_QUIT:
 		/* How long it was held would say nothing. */
