@@ -1029,6 +1029,26 @@ def test_workers_take_no_messages():
                 "ends")
 
 
+# Lines that standard error does not take at once.
+
+@lib.cases("what", [("EINTR", "EINTR"), ("short", SHORT)])
+def test_log_is_whole(what, error):
+    b = Bench().start()
+    discover(b)
+    key, = [k for k, s in Plan.sites.items() if s.role == "logger" and
+            s.phase == SERVICE and s.symbol == "write"]
+    mark = b.proxy.mark()
+    b.faults.arm(key, number(error), 1, 20)
+    for _ in range(40):
+        check_equal(b.attempt("one", b.plain).error, None)
+    lib.wait_until(lambda: len(b.proxy.find_log(
+        r"^worker\S* \d+: session .* reason=quit$", mark)) == 40, 5,
+        lambda: "40 records:\n" + b.proxy.log_text(mark))
+    check(b.faults.done() >= 1, "no fault")
+    b.faults.disarm()
+    check_equal(b.proxy.find_log("lost", mark), [])
+
+
 # Clocks.
 
 DAY = 86400
