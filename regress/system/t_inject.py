@@ -318,6 +318,21 @@ class Bench:
         self.final(c, a, mark)
         c.quit()
 
+    def group(self, c, a):
+        """Chunks in one group with all that is in front of them, the first
+        one empty: what has no memory for it has none in the middle."""
+        mark = lib.marker()
+        a.told[mark] = None
+        content = lib.make_message(mark)
+        c.greet()
+        c.send(b"MAIL FROM:<a@client.example>\r\n" +
+               b"RCPT TO:<b@test.example>\r\n" * 3 + b"BDAT 0\r\n" +
+               b"BDAT %d LAST\r\n" % len(content) + content)
+        for _ in range(5):
+            c.expect(250)
+        self.final(c, a, mark)
+        c.quit()
+
     def auth(self, c, a):
         c.greet()
         c.cmd("AUTH LOGIN", 334)
@@ -377,6 +392,7 @@ class Bench:
             self.attempt("pipelined", self.pipelined),
             self.attempt("large", self.large),
             self.attempt("chunks", self.chunks),
+            self.attempt("group", self.group),
             self.attempt("auth", self.auth),
             self.attempt("refused", self.refused),
             self.attempt("aborted", self.aborted),
@@ -800,7 +816,8 @@ def test_calls_fail_under_load():
     done = []
 
     def client():
-        kinds = [b.plain, b.pipelined, b.large, b.chunks, b.auth]
+        kinds = [b.plain, b.pipelined, b.large, b.chunks, b.group,
+                 b.auth]
         while not stop.is_set():
             a = Attempt("under load")
             try:
