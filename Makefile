@@ -219,6 +219,11 @@ fuzz:
 soak:
 	@${MAKE} -s all tools
 	@/usr/bin/python3 regress/soak/soak.py --minutes ${MINUTES}
+# Beside HAProxy and nginx on this machine, on which all else should rest.
+bench:
+	@sh regress/tools/deps.sh test
+	@${MAKE} -s all tools
+	@/usr/bin/python3 regress/bench/bench
 coverage:
 	@sh regress/tools/coverage.sh
 # The page of the session machine, after a change of its table.
@@ -253,5 +258,5 @@ distclean: clean
 	rm -rf build
 
 .PHONY: all tests fuzzers tools show-flags show-srcs deps test-deps demo \
-	unit lint regress regress-full fuzz soak coverage machine install \
-	uninstall clean distclean
+	unit lint regress regress-full fuzz soak bench coverage machine \
+	install uninstall clean distclean

@@ -61,21 +61,39 @@ static struct {
 } lo;
 
 /*
- * The lines of a pass, for standard error.  A terminal or pipe that is full
- * must not stop us: one that takes anything takes PIPE_BUF octets.
+ * A terminal or pipe that is full must not stop us: one that takes anything
+ * takes PIPE_BUF octets.  A file or socket may take less, and then the rest.
  */
+static int
+stderr_write(const char *text, size_t len)
+{
+	struct pollfd	p;
+	ssize_t		n;
+
+	p.fd = lo.fd;
+	p.events = POLLOUT;
+	while (len > 0) {
+		p.revents = 0;
+		if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+			return -1;
+		n = write(lo.fd, text, len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The lines of a pass, for standard error. */
 static void
 stderr_flush(void)
 {
-	struct pollfd	p;
-
 	if (lo.nlines == 0)
 		return;
-	p.fd = lo.fd;
-	p.events = POLLOUT;
-	p.revents = 0;
-	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT) ||
-	    write(lo.fd, lo.lines, lo.lines_used) == -1)
+	if (stderr_write(lo.lines, lo.lines_used) == -1)
 		lo.nlost += lo.nlines;
 	lo.nlines = 0;
 	lo.lines_used = 0;

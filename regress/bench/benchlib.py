@@ -136,6 +136,10 @@ def print_machine(versions):
     say()
 
 
+def short(value):
+    return "%.0f" % value if value >= 100 else "%.3g" % value
+
+
 def where(samples, scale=1):
     """Which processes used it; those of less than a hundredth are left
     out."""
@@ -143,6 +147,6 @@ def where(samples, scale=1):
     for sample in samples:
         parts.update(sample.parts)
     total = sum(parts.values())
-    return " ".join("%s %.3g" % (part, used * scale / len(samples))
+    return " ".join("%s %s" % (part, short(used * scale / len(samples)))
                     for part, used in parts.most_common()
                     if used >= total / 100)

@@ -39,7 +39,8 @@ class Peak:
 
 def at_once(run, peers, count, rounds):
     """{name: (Samples, KiB a session at most)} of W1 with so many sessions
-    at the same time, the first of which all wait for one another.  Memory is watched in a round of its own."""
+    at the same time, the first of which wait for one another.  Memory is
+    watched in a round of its own."""
     work = workloads.WORKLOADS["W1"]
     work = work._replace(at_once=count,
                          options=work.options + ("-w", "-S", STARTING))

@@ -4,7 +4,8 @@ import statistics
 
 import idle
 import workloads
-from benchlib import median, pss_kib, ratios, say, spread_percent, where
+from benchlib import (median, pss_kib, ratios, say, short,
+                      spread_percent, where)
 
 OURS = "smtpproxyd"
 ALL = ["W1", "W2", "W3", "W4"] + [
@@ -94,10 +95,10 @@ def print_ratio(work, name, samples):
 def print_notes(work, samples):
     byte = work.unit == "byte"
     every = [s for mine in samples.values() for s in mine]
-    say("  client %.3g, destination %.3g %s CPU a %s" % (
-        median(every, "load_us") * work.scale,
-        median(every, "sink_us") * work.scale, "ns" if byte else "us",
-        work.unit))
+    say("  client %s, destination %s %s CPU a %s" % (
+        short(median(every, "load_us") * work.scale),
+        short(median(every, "sink_us") * work.scale),
+        "ns" if byte else "us", work.unit))
     if "direct" in samples:
         say("  direct's throughput: from least to most %.0f %%"
             % spread_percent([s.rate for s in samples["direct"]]))

@@ -2,8 +2,11 @@
 """The test harness, tested without a proxy: the mail servers take mail and
 show its octets, the scripted server and the tools do what they say."""
 
+import json
 import os
+import select
 import signal
+import subprocess
 import threading
 
 import lib
@@ -359,6 +362,77 @@ def test_sink_and_load_agree(address):
         check_equal(len(content), 3000, "size of a message")
     check_equal(len(ids), 240, "ids")
     check_equal(totals["octets"], octets, "octets")
+
+
+def load_json(address, port, *options):
+    program = lib.Program(lib.build_tool("load"), "-j", "-c", address,
+                          "-p", port, *options)
+    return json.loads(program.wait(30).strip())
+
+
+def test_sink_checks_what_load_sent():
+    port = lib.free_port()
+    sink = lib.Program(lib.build_tool("sink"), "-c", "-p", port)
+    lib.wait_until(lambda: lib.listening("127.0.0.1", port), 10, "sink")
+    got = load_json("127.0.0.1", port, "-n", 30, "-C", 10, "-m", 2)
+    check_equal((got["messages"], got["sessions"]), (60, 30), "load")
+    check_equal(got["message_ms"]["count"], 60, "latencies")
+    c = RawClient("127.0.0.1", port)
+    c.greet()
+    head = b"X-Load-Id: 1-1\r\nX-Load-Size: %d\r\n\r\nhere\r\n"
+    for content in (head % 41, head % 41, head % 42, b"Subject: x\r\n\r\n"):
+        c.envelope()
+        c.data(content)
+    sink.proc.send_signal(signal.SIGUSR1)
+    lib.wait_until(lambda: "\n" in sink.text, 10, "totals")
+    totals = json.loads(sink.terminate().splitlines()[0])
+    for name, value in (("messages", 64), ("distinct", 61), ("open", 1),
+                        ("duplicates", 2), ("wrong_sizes", 1),
+                        ("unknown", 1)):
+        check_equal(totals[name], value, name)
+
+
+def test_load_without_messages():
+    """QUIT behind the greeting; or EHLO twice, and QUIT."""
+    for options, want in ((("-m", 0), ["QUIT"]),
+                          (("-m", 0, "-E"), ["EHLO", "EHLO", "QUIT"])):
+        with ScriptedServer() as server:
+            got = load_json(*server.at, *options)
+            check_equal((got["sessions"], got["messages"]), (1, 0), "load")
+            verbs = [line.split()[0].decode()
+                     for line in server.conns[0].commands]
+            check_equal(verbs, want, "commands")
+
+
+def test_load_holds_sessions():
+    """And says QUIT in all of them when it is told to end."""
+    sink = lib.Sink()
+    load = subprocess.Popen(
+        [lib.build_tool("load"), "-j", "-i", "-c", sink.address,
+         "-p", str(sink.port), "-n", "50", "-C", "7"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    lib.at_exit(load.kill)
+    check(lib.can_do(load.stdout, select.POLLIN, 10), "no idle sessions")
+    check_equal(json.loads(load.stdout.readline()),
+                {"idle": 50, "failed": 0}, "idle")
+    load.stdin.close()
+    check(lib.can_do(load.stdout, select.POLLIN, 10), "no end")
+    result = json.loads(load.stdout.readline())
+    check_equal((result["sessions"], result["sessions_failed"]), (50, 0),
+                "sessions")
+    check_equal(load.wait(10), 0, "exit status")
+    load.stdout.close()
+
+
+def test_load_waits():
+    """No message is sent before all sessions are open."""
+    seen = []
+    with ScriptedServer() as server:
+        server.replies["MAIL"] = lambda conn, _: seen.append(
+            len(server.conns))
+        got = load_json(*server.at, "-w", "-n", 20, "-C", 20)
+        check_equal((got["sessions"], got["messages"]), (20, 20), "load")
+    check_equal(seen, [20] * 20, "connections at each MAIL")
 
 
 def test_sink_keeps_octets():

@@ -318,6 +318,21 @@ class Bench:
         self.final(c, a, mark)
         c.quit()
 
+    def group(self, c, a):
+        """Chunks in one group with all that is in front of them, the first
+        one empty: what has no memory for it has none in the middle."""
+        mark = lib.marker()
+        a.told[mark] = None
+        content = lib.make_message(mark)
+        c.greet()
+        c.send(b"MAIL FROM:<a@client.example>\r\n" +
+               b"RCPT TO:<b@test.example>\r\n" * 3 + b"BDAT 0\r\n" +
+               b"BDAT %d LAST\r\n" % len(content) + content)
+        for _ in range(5):
+            c.expect(250)
+        self.final(c, a, mark)
+        c.quit()
+
     def auth(self, c, a):
         c.greet()
         c.cmd("AUTH LOGIN", 334)
@@ -377,6 +392,7 @@ class Bench:
             self.attempt("pipelined", self.pipelined),
             self.attempt("large", self.large),
             self.attempt("chunks", self.chunks),
+            self.attempt("group", self.group),
             self.attempt("auth", self.auth),
             self.attempt("refused", self.refused),
             self.attempt("aborted", self.aborted),
@@ -800,7 +816,8 @@ def test_calls_fail_under_load():
     done = []
 
     def client():
-        kinds = [b.plain, b.pipelined, b.large, b.chunks, b.auth]
+        kinds = [b.plain, b.pipelined, b.large, b.chunks, b.group,
+                 b.auth]
         while not stop.is_set():
             a = Attempt("under load")
             try:
@@ -1027,6 +1044,26 @@ def test_workers_take_no_messages():
     lib.wait_until(b.is_idle, 5, lambda: "%r" % b.descriptors())
     check_equal(b.proxy.find_log("killed by|fatal", mark), [],
                 "ends")
+
+
+# Lines that standard error does not take at once.
+
+@lib.cases("what", [("EINTR", "EINTR"), ("short", SHORT)])
+def test_log_is_whole(what, error):
+    b = Bench().start()
+    discover(b)
+    key, = [k for k, s in Plan.sites.items() if s.role == "logger" and
+            s.phase == SERVICE and s.symbol == "write"]
+    mark = b.proxy.mark()
+    b.faults.arm(key, number(error), 1, 20)
+    for _ in range(40):
+        check_equal(b.attempt("one", b.plain).error, None)
+    lib.wait_until(lambda: len(b.proxy.find_log(
+        r"^worker\S* \d+: session .* reason=quit$", mark)) == 40, 5,
+        lambda: "40 records:\n" + b.proxy.log_text(mark))
+    check(b.faults.done() >= 1, "no fault")
+    b.faults.disarm()
+    check_equal(b.proxy.find_log("lost", mark), [])
 
 
 # Clocks.

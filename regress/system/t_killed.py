@@ -5,6 +5,7 @@ back at once."""
 
 import os
 import re
+import signal
 import threading
 import time
 
@@ -192,6 +193,55 @@ def test_its_worker(stage):
     check_equal(len(s.proxy.wait_for_log("killed by signal 9.*replaced")
                     .split("\n")), 1)
     s.proxy.wait_for_log("1 sessions lost")
+
+
+def test_what_a_worker_did_not_take():
+    """A worker reads no messages, and is killed: sessions that waited to be
+    handed over are another worker's, and those that were are over."""
+    most = 1200
+    sink = lib.Sink()
+    with Proxy.to(sink, top="workers 2\nmax-sessions %d" % most,
+                  allow=["killed by signal 9"]) as proxy:
+        stuck, other = proxy.wait_children("worker", 2)
+        proxy.settle()
+        os.kill(stuck, signal.SIGSTOP)
+        clients, waiting = [], []
+        while True:
+            more = [RawClient(proxy.address, proxy.port) for _ in range(80)]
+            clients += more
+            try:
+                # Its channel is full when the other worker gets them all.
+                lib.wait_until(lambda: all(c.readable() for c in more), 0.5)
+                break
+            except lib.Failure:
+                waiting = [c for c in clients if not c.readable()]
+                check(len(clients) < most, "its channel never fills up")
+        waiting = [c for c in waiting if not c.readable()]
+        lib.kill_pid(stuck)
+        lib.wait_until(lambda: all(c.readable() for c in waiting), 5,
+                       "a word to each")
+        moved = [c for c in waiting if c.sock.recv(4096)[:4] == b"220 "]
+        check(len(moved) > 0, "none of %d was moved" % len(waiting))
+        check_equal({proxy.worker_of(c.name[1]) for c in moved}, {other})
+        proxy.wait_for_log(": %d sessions lost" % (
+            len(waiting) - len(moved)))
+        for c in moved:
+            c.cmd("QUIT", 221)
+        for c in clients:
+            c.close()
+        proxy.wait_children("worker", 2, without=[stuck])
+        # None of them counts any more.
+        held = []
+
+        def one_more():
+            c = RawClient(proxy.address, proxy.port)
+            if c.read_reply()[0] == 220:
+                held.append(c)
+            else:
+                c.close()
+            return len(held) == most
+        lib.wait_until(one_more, 20, lambda: "%d sessions: %d" % (
+            most, len(held)), interval=0)
 
 
 @lib.cases("stage", STAGES)

@@ -380,10 +380,11 @@ set_flag(int ch)
 static void
 set_options(int argc, char *argv[], const char **address, const char **port)
 {
+	static const char	 options[] = "2bC:c:Eijm:n:Pp:qRr:S:s:Tt:w";
 	struct load_conf	*lc = &load_conf;
 	int			 ch;
 
-	while ((ch = getopt(argc, argv, "2bC:c:Eijm:n:Pp:qRr:S:s:Tt:w")) != -1) {
+	while ((ch = getopt(argc, argv, options)) != -1) {
 		switch (ch) {
 		case 'C':
 			lc->concurrency = tool_number(optarg, 1, 1000000);
