@@ -186,7 +186,8 @@ setup(void)
 	ended_id = 0;
 	asked = 0;
 	can_ask = 1;
-	is_tcp = has_edges = is_bypass = is_stuck = is_proxied = is_deferred = 0;
+	is_tcp = has_edges = is_bypass = is_stuck = is_proxied = 0;
+	is_deferred = 0;
 	logged[0] = '\0';
 	log_set_sink(keep, NULL);
 }
