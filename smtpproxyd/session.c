@@ -514,7 +514,7 @@ session_run(struct session *s)
 
 	do {
 		while (session_parse(s))
-			;
+			session_log_ended(s);
 		moved = session_io_send(s);
 		session_obey(s);
 		moved |= session_open_tls(s);

@@ -339,7 +339,7 @@ io_fill(struct smtp_engine *e, enum smtp_side side, struct iovec *iov)
 		iov[n++].iov_len = e->out[side].used;
 	}
 	if (e->passlen[side] > 0) {
-		/* sendmsg(2) only reads it; iovec has no const. */
+		/* writev(2) only reads it; iovec has no const. */
 		memcpy(&iov[n].iov_base, &e->pass[side], sizeof(void *));
 		iov[n++].iov_len = e->passlen[side];
 	}
@@ -391,7 +391,7 @@ io_send_failed(struct session *s, enum smtp_side side, int error)
 	io_broken(s, side, error);
 }
 
-/* As sendmsg(2), part by part. */
+/* As writev(2), part by part. */
 static ssize_t
 io_send_tls(struct session_tls *tls, const struct iovec *iov, int n)
 {

@@ -386,7 +386,7 @@ engine_is_ready(const struct smtp_engine *e)
 	return e->passlen[SMTP_DEST] == 0 &&
 	    (!e->has_question || e->state == SMTP_ASKED) &&
 	    !(e->is_stopping && engine_is_between(e)) &&
-	    e->queue_used < SMTP_QUEUE_MAX - 3 &&
+	    e->queue_used < SMTP_QUEUE_MAX - SMTP_QUEUE_STEP &&
 	    e->out[SMTP_DEST].used < SMTP_OUT_HIGH &&
 	    e->out[SMTP_CLIENT].used < SMTP_OUT_HIGH;
 }
@@ -399,6 +399,9 @@ engine_feed_client(struct smtp_engine *e, const uint8_t *in, size_t len)
 	unsigned int		was;
 
 	while (taken < len && (engine_is_ready(e) || e->is_done)) {
+		/* In the middle of a command there is no way out. */
+		if (!e->is_done && smtp_queue_reserve(e) == -1)
+			smtp_over_nomem(e);
 		was = e->state;
 		memset(&i, 0, sizeof(i));
 		i.in = in + taken;

@@ -148,6 +148,7 @@ enum smtp_origin {
 };
 #define SMTP_QUEUE_MAX	64
 #define SMTP_QUEUE_FEW	4	/* enough where nothing is pipelined */
+#define SMTP_QUEUE_STEP	3	/* what one step pushes at most */
 #define QUEUE_LAST	0x01	/* BDAT ... LAST */
 #define QUEUE_CLOSE	0x02	/* local: the session ends with it */
 #define QUEUE_VOID	0x04	/* forwarded, but answered by us: the

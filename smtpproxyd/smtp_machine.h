@@ -53,6 +53,11 @@ void	smtp_step(struct smtp_engine *, enum smtp_event, struct smtp_input *);
 
 /* smtp_queue.c: outstanding commands and local replies. */
 
+/*
+ * Room for what octets of the client's can push in one step, before they are
+ * taken: -1 without memory.
+ */
+int	smtp_queue_reserve(struct smtp_engine *);
 /* There is always room: the client is not read when there is little. */
 void	smtp_queue_push(struct smtp_engine *, enum smtp_verb,
 	    enum smtp_origin, unsigned int flags, int txn);

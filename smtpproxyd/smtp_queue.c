@@ -54,6 +54,15 @@ queue_shrink(struct smtp_engine *e)
 	e->queue_head = 0;
 }
 
+int
+smtp_queue_reserve(struct smtp_engine *e)
+{
+	if (e->many != NULL || e->queue_used + SMTP_QUEUE_STEP <=
+	    SMTP_QUEUE_FEW)
+		return 0;
+	return queue_grow(e);
+}
+
 void
 smtp_queue_push(struct smtp_engine *e, enum smtp_verb verb,
     enum smtp_origin origin, unsigned int flags, int txn)
@@ -65,7 +74,7 @@ smtp_queue_push(struct smtp_engine *e, enum smtp_verb verb,
 		return;
 	}
 	if (e->queue_used == queue_size(e) && queue_grow(e) == -1) {
-		smtp_over(e, "out of memory");
+		smtp_over_nomem(e);
 		return;
 	}
 	if (e->queue_used == 0)

@@ -384,7 +384,6 @@ sign_ec(EVP_PKEY *pkey, const uint8_t *digest, size_t len, uint8_t *sig)
 	return siglen;
 }
 
-/* What was hashed is not known, and so neither the version of TLS. */
 /* It keeps none. */
 void
 tls_backend_free_signers(struct tls_signer *s)
@@ -392,6 +391,7 @@ tls_backend_free_signers(struct tls_signer *s)
 	(void)s;
 }
 
+/* What was hashed is not known, and so neither the version of TLS. */
 size_t
 port_tls_key_sign(struct port_tls_key *key, uint16_t form,
     const uint8_t *octets, size_t len, int has_tls13, uint8_t *sig,
