@@ -73,6 +73,7 @@ def test_sessions_are_never_the_same():
         seen = set()
         for _ in range(2):
             proxy = Proxy.to(server).start()
+            proxy.settle()      # else its last words may find no logger
             for _ in range(5):
                 c = client(proxy)
                 c.greet()
